@@ -1,0 +1,98 @@
+import type { Message } from "../../domain/message.js";
+import type { Transport, TransportCounts } from "../../domain/transport.js";
+
+/** A socket inside this process: what a test or a host uses in place of a network connection. */
+export interface MemorySocket {
+  join(channel: string): void;
+  leave(channel: string): void;
+  close(): void;
+}
+
+export interface MemorySocketOptions {
+  /** Called within `deliver`; what it throws reaches nobody else. */
+  readonly onMessage: (message: Message) => void;
+  readonly onClose?: () => void;
+  readonly socketId?: string;
+}
+
+/** Delivers to functions of the same process, at once and in order. */
+export class MemoryTransport implements Transport {
+  readonly #channels = new Map<string, Set<OpenSocket>>();
+  readonly #sockets = new Set<OpenSocket>();
+  readonly #onError: (error: unknown) => void;
+
+  /** @param onError gets what an `onMessage` or `onClose` throws. */
+  constructor(onError: (error: unknown) => void = () => {}) {
+    this.#onError = onError;
+  }
+
+  connect(options: MemorySocketOptions): MemorySocket {
+    const socket: OpenSocket = { options, channels: new Set() };
+    this.#sockets.add(socket);
+    return {
+      join: (channel) => {
+        if (!this.#sockets.has(socket)) return;
+        socket.channels.add(channel);
+        const joined = this.#channels.get(channel);
+        if (joined === undefined) this.#channels.set(channel, new Set([socket]));
+        else joined.add(socket);
+      },
+      leave: (channel) => this.#leave(socket, channel),
+      close: () => this.#close(socket),
+    };
+  }
+
+  deliver(message: Message): number {
+    const joined = this.#channels.get(message.channel);
+    if (joined === undefined) return 0;
+    // A copy: a receiver may join, leave or close while the message goes round.
+    const receivers = [...joined];
+    for (const socket of receivers) {
+      if (socket.channels.has(message.channel))
+        this.#guarded(() => socket.options.onMessage(message));
+    }
+    return receivers.length;
+  }
+
+  subscribers(channel: string): number {
+    return this.#channels.get(channel)?.size ?? 0;
+  }
+
+  counts(): TransportCounts {
+    let subscriptions = 0;
+    for (const socket of this.#sockets) subscriptions += socket.channels.size;
+    return { sockets: this.#sockets.size, subscriptions };
+  }
+
+  closeSockets(socketId: string): number {
+    const closing = [...this.#sockets].filter((socket) => socket.options.socketId === socketId);
+    for (const socket of closing) this.#close(socket);
+    return closing.length;
+  }
+
+  #leave(socket: OpenSocket, channel: string): void {
+    socket.channels.delete(channel);
+    const joined = this.#channels.get(channel);
+    joined?.delete(socket);
+    if (joined?.size === 0) this.#channels.delete(channel);
+  }
+
+  #close(socket: OpenSocket): void {
+    if (!this.#sockets.delete(socket)) return;
+    for (const channel of socket.channels) this.#leave(socket, channel);
+    this.#guarded(() => socket.options.onClose?.());
+  }
+
+  #guarded(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+}
+
+interface OpenSocket {
+  readonly options: MemorySocketOptions;
+  readonly channels: Set<string>;
+}

@@ -1,0 +1,173 @@
+import type { JoinDecision } from "../../../domain/auth-policy.js";
+import { Json } from "../../../domain/json.js";
+import { nameFault } from "../../../domain/name.js";
+import type { ClientFrame, Codec, ReplyStatus } from "./frame.js";
+
+/** What the socket is to do next, in this order. */
+export type Effect =
+  | { readonly kind: "send"; readonly text: string }
+  | { readonly kind: "subscribe"; readonly channel: string }
+  | { readonly kind: "unsubscribe"; readonly channel: string }
+  /** Ask the policy, then call `decide` with its answer. */
+  | { readonly kind: "authorize"; readonly join: PendingJoin }
+  | { readonly kind: "close"; readonly code: number; readonly reason: string };
+
+export interface PendingJoin {
+  readonly frame: ClientFrame;
+  /** The join's reference that this one replaces, as JSON text. */
+  readonly replaced: string | undefined;
+  /** What came for the channel since, in order: a decision is never overtaken. */
+  readonly waiting: ClientFrame[];
+}
+
+export interface SessionLimits {
+  /** Longest channel name, in UTF-8 bytes. @defaultValue 1024 */
+  readonly channelNameBytesMax: number;
+  /** Most channels that one socket may be joined to. @defaultValue 1000 */
+  readonly channelsPerSocketMax: number;
+}
+
+/** Most frames of one socket that wait for undecided joins. */
+export const WAITING_FRAMES_MAX = 256;
+
+/** RFC 6455, section 7.4.1; a frame that nobody can read ends the socket, as with PushEx. */
+export const CLOSE_UNDECODABLE = 1011;
+export const CLOSE_POLICY = 1008;
+
+const OK = "ok";
+const UNMATCHED_TOPIC = Json.of({ reason: "unmatched topic" });
+
+/**
+ * One socket's side of the Phoenix Channels protocol, as PushEx 2.2 speaks it: frames and
+ * decisions in, effects out. Knows no socket, no policy and no clock.
+ */
+export class Session {
+  readonly #codec: Codec;
+  readonly #limits: SessionLimits;
+  /** Channel → its join's reference, as JSON text. */
+  readonly #joined = new Map<string, string>();
+  #pending: Map<string, PendingJoin> | undefined;
+  #waitingFrames = 0;
+
+  constructor(codec: Codec, limits: SessionLimits) {
+    this.#codec = codec;
+    this.#limits = limits;
+  }
+
+  get subscriptions(): number {
+    return this.#joined.size;
+  }
+
+  receiveText(text: string): Effect[] {
+    return this.#receive(this.#codec.decodeText(text));
+  }
+
+  receiveBinary(bytes: Uint8Array): Effect[] {
+    return this.#receive(this.#codec.decodeBinary(bytes));
+  }
+
+  /** The policy's answer to an `authorize` effect. */
+  decide(join: PendingJoin, decision: JoinDecision): Effect[] {
+    const { frame, replaced, waiting } = join;
+    const { topic, joinRef } = frame;
+    if (this.#pending?.get(topic) !== join) return [];
+    this.#pending.delete(topic);
+    const effects: Effect[] = [];
+    if (decision.allow === true) {
+      this.#joined.set(topic, joinRef);
+      effects.push({ kind: "subscribe", channel: topic });
+      effects.push(this.#reply(frame, OK, decision.response ?? Json.emptyObject));
+    } else {
+      const reason = decision.reason ?? "unauthorized";
+      effects.push(this.#reply(frame, "error", Json.of({ reason })));
+    }
+    if (replaced !== undefined) effects.push(this.#closed(topic, replaced));
+    this.#waitingFrames -= waiting.length;
+    for (const next of waiting) effects.push(...this.#receive(next));
+    return effects;
+  }
+
+  #receive(frame: ClientFrame | undefined): Effect[] {
+    if (frame === undefined) return [{ kind: "close", code: CLOSE_UNDECODABLE, reason: "" }];
+    if (frame.topic === "phoenix" && frame.event === "heartbeat") {
+      return [this.#reply({ ...frame, joinRef: "null" }, OK, Json.emptyObject)];
+    }
+    const pending = this.#pending?.get(frame.topic);
+    if (pending !== undefined) return this.#wait(pending, frame);
+    if (frame.event === "phx_join") return this.#join(frame);
+    const joinRef = this.#joined.get(frame.topic);
+    if (frame.event === "phx_leave") return this.#leave(frame, joinRef);
+    if (joinRef === undefined) {
+      return [this.#reply({ ...frame, joinRef: "null" }, "error", UNMATCHED_TOPIC)];
+    }
+    // PushEx's channels take no events, and one that comes ends the channel (not the socket).
+    this.#joined.delete(frame.topic);
+    return [
+      { kind: "unsubscribe", channel: frame.topic },
+      { kind: "send", text: this.#codec.encodeChannelEvent(frame.topic, "phx_error", joinRef) },
+    ];
+  }
+
+  #wait(pending: PendingJoin, frame: ClientFrame): Effect[] {
+    if (this.#waitingFrames >= WAITING_FRAMES_MAX) {
+      return [
+        { kind: "close", code: CLOSE_POLICY, reason: "too many frames before a join was decided" },
+      ];
+    }
+    this.#waitingFrames++;
+    pending.waiting.push(frame);
+    return [];
+  }
+
+  #join(frame: ClientFrame): Effect[] {
+    const { topic } = frame;
+    const replaced = this.#joined.get(topic);
+    const fault = replaced === undefined ? this.#joinFault(topic) : undefined;
+    if (fault !== undefined) return [this.#reply(frame, "error", Json.of({ reason: fault }))];
+    const join: PendingJoin = { frame, replaced, waiting: [] };
+    this.#pending ??= new Map();
+    this.#pending.set(topic, join);
+    if (replaced === undefined) return [{ kind: "authorize", join }];
+    // The old channel ends before the new join is decided, and also where that is denied.
+    this.#joined.delete(topic);
+    return [
+      { kind: "unsubscribe", channel: topic },
+      { kind: "authorize", join },
+    ];
+  }
+
+  #joinFault(topic: string): string | undefined {
+    const fault = nameFault(topic, this.#limits.channelNameBytesMax);
+    if (fault !== undefined) return `channel name ${fault}`;
+    const channels = this.#joined.size + (this.#pending?.size ?? 0);
+    const { channelsPerSocketMax } = this.#limits;
+    return channels < channelsPerSocketMax
+      ? undefined
+      : `a socket must not join more than ${channelsPerSocketMax} channels`;
+  }
+
+  #leave(frame: ClientFrame, joinRef: string | undefined): Effect[] {
+    const { topic } = frame;
+    if (joinRef === undefined) return [this.#reply(frame, OK, Json.emptyObject)];
+    // Of an earlier join: the client itself has replaced that one already.
+    if (frame.joinRef !== joinRef) return [];
+    this.#joined.delete(topic);
+    return [
+      { kind: "unsubscribe", channel: topic },
+      this.#reply(frame, OK, Json.emptyObject),
+      this.#closed(topic, joinRef),
+    ];
+  }
+
+  #reply(frame: ClientFrame, status: ReplyStatus, response: Json): Effect {
+    const { joinRef, ref, topic } = frame;
+    return {
+      kind: "send",
+      text: this.#codec.encodeReply({ joinRef, ref, topic, status, response }),
+    };
+  }
+
+  #closed(topic: string, joinRef: string): Effect {
+    return { kind: "send", text: this.#codec.encodeChannelEvent(topic, "phx_close", joinRef) };
+  }
+}

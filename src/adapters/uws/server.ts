@@ -1,0 +1,147 @@
+import uws, { type TemplatedApp, type us_listen_socket } from "uWebSockets.js";
+import { createServer } from "node:net";
+import { HttpBridge, type NodeRequestHandler } from "./http-bridge.js";
+import type { PhoenixTransport } from "./socket.js";
+
+export interface UwsServerOptions {
+  /** An address of this machine, or a name of one. */
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  readonly handler: NodeRequestHandler;
+  readonly sockets: PhoenixTransport;
+}
+
+/** A listening server cannot be had; `message` is one line for the operator. */
+export class ListenError extends Error {
+  override readonly name = "ListenError";
+}
+
+/** LIBUS_LISTEN_EXCLUSIVE_PORT: without it two servers would share a port without a word. */
+const EXCLUSIVE_PORT = 1;
+
+/** Between the last close frame and the end of all connections, in milliseconds: time to arrive. */
+const GOODBYE_MS = 150;
+/** Sockets are closed in batches, one in each of these intervals, in milliseconds. */
+const DRAIN_STEP_MS = 50;
+/** Few sockets need no spreading: at least so many go in each batch. */
+const DRAIN_BATCH_MIN = 50;
+/** The share of the drain time over which sockets are closed; the rest is for what is in flight. */
+const DRAIN_SPREAD = 0.8;
+
+/** HTTP and WebSocket on one port: uWebSockets.js owns it and hands plain HTTP to `handler`. */
+export class UwsServer {
+  readonly #options: UwsServerOptions;
+  readonly #bridge: HttpBridge;
+  #app: TemplatedApp | undefined;
+  #listening: us_listen_socket | undefined;
+  #draining = false;
+
+  constructor(options: UwsServerOptions) {
+    this.#options = options;
+    this.#bridge = new HttpBridge(options.handler, { isDraining: () => this.#draining });
+  }
+
+  /**
+   * @returns the port that it listens on.
+   * @throws {ListenError} where the address cannot be had.
+   */
+  async start(): Promise<number> {
+    const { host, port, sockets } = this.#options;
+    await assertFree(host, port);
+    // Its own header field names the library and its version to every stranger.
+    (uws as unknown as { _cfg(key: string): void })._cfg("silent");
+    const app = uws.App();
+    this.#app = app;
+    this.#draining = false;
+    sockets.attach(app);
+    app.any("/*", (response, request) => this.#bridge.handle(response, request));
+    const listening = await new Promise<us_listen_socket | false>((resolve) => {
+      // The typings lack this overload; the library takes host, port, options (AppWrapper.h).
+      const listen = app.listen.bind(app) as unknown as (
+        host: string,
+        port: number,
+        options: number,
+        done: (socket: us_listen_socket | false) => void,
+      ) => void;
+      listen(host, port, EXCLUSIVE_PORT, resolve);
+    });
+    if (listening === false) {
+      this.#close();
+      throw new ListenError(`cannot listen on ${host} port ${port}`);
+    }
+    this.#listening = listening;
+    return uws.us_socket_local_port(listening);
+  }
+
+  /**
+   * Takes no new connection, answers what is in flight, closes the sockets spread over the time,
+   * and ends every connection at the latest when it is over.
+   *
+   * @param timeoutMs 0 ends everything at once.
+   */
+  async stop(timeoutMs: number): Promise<void> {
+    if (this.#app === undefined || this.#draining) return;
+    this.#draining = true;
+    if (this.#listening !== undefined) uws.us_listen_socket_close(this.#listening);
+    this.#listening = undefined;
+    const deadline = deferred(timeoutMs);
+    await Promise.race([
+      Promise.all([this.#drainSockets(timeoutMs), this.#bridge.idle()]),
+      deadline.passed,
+    ]);
+    deadline.cancel();
+    await new Promise((resolve) => setTimeout(resolve, Math.min(GOODBYE_MS, timeoutMs)));
+    this.#close();
+  }
+
+  async #drainSockets(timeoutMs: number): Promise<void> {
+    const { sockets } = this.#options;
+    sockets.startDrain();
+    const open = sockets.openSockets;
+    const steps = Math.max(1, Math.floor((timeoutMs * DRAIN_SPREAD) / DRAIN_STEP_MS));
+    const batch = Math.max(DRAIN_BATCH_MIN, Math.ceil(open / steps));
+    while (this.#app !== undefined && sockets.openSockets > 0) {
+      sockets.closeForDrain(batch);
+      if (sockets.openSockets > 0) {
+        await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
+      }
+    }
+  }
+
+  #close(): void {
+    this.#app?.close();
+    this.#app = undefined;
+    this.#options.sockets.detach();
+  }
+}
+
+/** uWebSockets.js says only that it could not listen; Node says why. */
+async function assertFree(host: string, port: number): Promise<void> {
+  const probe = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      probe.once("error", reject);
+      probe.listen({ host, port, exclusive: true }, resolve);
+    });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reasons: Record<string, string> = {
+      EADDRINUSE: "the port is in use",
+      EACCES: "no permission for this port",
+      EADDRNOTAVAIL: "this machine has no such address",
+      ENOTFOUND: "no such host",
+    };
+    const reason = (code === undefined ? undefined : reasons[code]) ?? message;
+    throw new ListenError(`cannot listen on ${host} port ${port}: ${reason}`);
+  }
+  await new Promise((resolve) => probe.close(resolve));
+}
+
+function deferred(ms: number): { passed: Promise<void>; cancel: () => void } {
+  let timer: NodeJS.Timeout | undefined;
+  const passed = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  return { passed, cancel: () => clearTimeout(timer) };
+}

@@ -1,0 +1,325 @@
+import uws, {
+  type HttpRequest,
+  type HttpResponse,
+  type TemplatedApp,
+  type us_socket_context_t,
+  type WebSocket,
+} from "uWebSockets.js";
+import type { OriginRule } from "../../application/origins.js";
+import {
+  ANONYMOUS,
+  type AuthPolicy,
+  type ConnectDecision,
+  type Identity,
+  type MaybePromise,
+} from "../../domain/auth-policy.js";
+import type { Message } from "../../domain/message.js";
+import type { Transport, TransportCounts } from "../../domain/transport.js";
+import { refuse } from "./http-bridge.js";
+import { IdleSockets } from "./idle-sockets.js";
+import { codecV1 } from "./phoenix/codec-v1.js";
+import { codecV2 } from "./phoenix/codec-v2.js";
+import { type ConnectRequest, readConnectRequest } from "./phoenix/connect-request.js";
+import { type Effect, Session, type SessionLimits } from "./phoenix/session.js";
+import { type RequestHead, readRequestHead } from "./request-head.js";
+
+export const SOCKET_PATH = "/push_socket/websocket";
+
+/** Close codes (RFC 6455, section 7.4.1); docs/protocol.md says what a client does on each. */
+export const CLOSE_ASKED_FOR = 1000;
+export const CLOSE_TOO_BIG = 1009;
+export const CLOSE_DRAIN = 1012;
+/** A client comes back by itself and the policy decides again, unlike after 1000. */
+export const CLOSE_DISCONNECTED = 1001;
+
+export interface PhoenixTransportOptions {
+  readonly policy: AuthPolicy;
+  readonly origins: OriginRule;
+  readonly limits: PhoenixLimits;
+  readonly log: SocketLog;
+}
+
+export interface PhoenixLimits extends SessionLimits {
+  /** Largest frame from a client, in bytes. @defaultValue 65536 */
+  readonly frameBytesMax: number;
+  /** Most bytes that wait to be sent to one socket; above it the socket is cut. @defaultValue 1048576 */
+  readonly sendBufferBytesMax: number;
+  /** A socket whose client has sent nothing for so long is closed, in milliseconds. @defaultValue 45000 */
+  readonly idleTimeoutMs: number;
+}
+
+export interface SocketLog {
+  debug(fields: object, text: string): void;
+  info(fields: object, text: string): void;
+  warn(fields: object, text: string): void;
+}
+
+interface UserData {
+  readonly socket: OpenSocket;
+}
+
+/** What is kept of one socket; ten thousands of these are idle at a time, so it is small. */
+class OpenSocket {
+  ws: WebSocket<UserData> | undefined;
+
+  constructor(
+    readonly session: Session,
+    /** The serializer's digit, before a channel's name in the topics of uWebSockets.js. */
+    readonly version: "1" | "2",
+    readonly identity: Identity,
+  ) {}
+}
+
+/** Sockets that speak Phoenix Channels, on uWebSockets.js and its own publish. */
+export class PhoenixTransport implements Transport {
+  readonly #options: PhoenixTransportOptions;
+  readonly #open = new Set<OpenSocket>();
+  readonly #bySocketId = new Map<string, Set<OpenSocket>>();
+  readonly #idle: IdleSockets<OpenSocket>;
+  #app: TemplatedApp | undefined;
+  #draining = false;
+  #subscriptions = 0;
+
+  constructor(options: PhoenixTransportOptions) {
+    this.#options = options;
+    this.#idle = new IdleSockets(options.limits.idleTimeoutMs, (socket) =>
+      // Code and empty reason as with PushEx; a client that is still there has asked for nothing else.
+      socket.ws?.end(CLOSE_ASKED_FOR),
+    );
+  }
+
+  /** Serves sockets on this app's port from now on. */
+  attach(app: TemplatedApp): void {
+    const { limits } = this.#options;
+    this.#app = app;
+    this.#draining = false;
+    this.#idle.start();
+    app.ws<UserData>(SOCKET_PATH, {
+      compression: uws.DISABLED,
+      // Of its own accord uWebSockets.js would close without a code: `#onFrame` gives one.
+      maxPayloadLength: limits.frameBytesMax * 2 + 1,
+      maxBackpressure: limits.sendBufferBytesMax,
+      closeOnBackpressureLimit: 1,
+      // Only bounds the goodbye of a socket that is closed; silence is for IdleSockets to find.
+      idleTimeout: 960,
+      sendPingsAutomatically: false,
+      upgrade: (response, request, context) => this.#onUpgrade(response, request, context),
+      open: (ws) => this.#onOpen(ws),
+      message: (ws, message, isBinary) => this.#onFrame(ws, message, isBinary),
+      ping: (ws) => this.#idle.touch(ws.getUserData().socket),
+      pong: (ws) => this.#idle.touch(ws.getUserData().socket),
+      dropped: (ws) => this.#onDropped(ws.getUserData().socket),
+      close: (ws) => this.#onClose(ws.getUserData().socket),
+    });
+  }
+
+  detach(): void {
+    this.#idle.stop();
+    this.#app = undefined;
+  }
+
+  deliver(message: Message): number {
+    const app = this.#app;
+    if (app === undefined) return 0;
+    const topicV1 = `1${message.channel}`;
+    const topicV2 = `2${message.channel}`;
+    const v1 = app.numSubscribers(topicV1);
+    const v2 = app.numSubscribers(topicV2);
+    if (v1 > 0) app.publish(topicV1, codecV1.encodeMessage(message));
+    if (v2 > 0) app.publish(topicV2, codecV2.encodeMessage(message));
+    return v1 + v2;
+  }
+
+  subscribers(channel: string): number {
+    const app = this.#app;
+    return app === undefined
+      ? 0
+      : app.numSubscribers(`1${channel}`) + app.numSubscribers(`2${channel}`);
+  }
+
+  counts(): TransportCounts {
+    return { sockets: this.#open.size, subscriptions: this.#subscriptions };
+  }
+
+  closeSockets(socketId: string): number {
+    const closing = [...(this.#bySocketId.get(socketId) ?? [])];
+    for (const socket of closing) socket.ws?.end(CLOSE_DISCONNECTED);
+    return closing.length;
+  }
+
+  get openSockets(): number {
+    return this.#open.size;
+  }
+
+  /** Refuses new sockets from now on; the open ones are for `closeForDrain`. */
+  startDrain(): void {
+    this.#draining = true;
+  }
+
+  /** Closes up to `count` sockets so that their clients come back, to another node or a new one. */
+  closeForDrain(count: number): void {
+    let left = count;
+    for (const socket of this.#open) {
+      if (left-- <= 0) return;
+      // phoenix.js 1.7 stays away after 1000, so a drain has a code of its own.
+      socket.ws?.end(CLOSE_DRAIN);
+    }
+  }
+
+  #onUpgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
+    // The request is gone once this callback returns, so all of it is read here.
+    const head = readRequestHead((each) => request.forEach(each));
+    const { headers } = head;
+    const connect = readConnectRequest(
+      request.getQuery() ?? "",
+      headers["sec-websocket-protocol"] ?? "",
+    );
+    const refusal = this.#refusal(head, connect);
+    if (refusal !== undefined) {
+      refuse(response, refusal.status, refusal.text);
+      return;
+    }
+    let aborted = false;
+    response.onAborted(() => {
+      aborted = true;
+    });
+    const decision = this.#options.policy.authorizeConnect({
+      headers,
+      remoteAddress: Buffer.from(response.getRemoteAddressAsText()).toString("latin1"),
+      origin: headers.origin,
+      params: connect.params,
+      token: connect.token,
+    });
+    whenDecided(decision, (decided) => {
+      if (!aborted) this.#upgrade(response, headers, connect, decided, context);
+    });
+  }
+
+  /** What refuses a connect before the policy is asked. */
+  #refusal(
+    head: RequestHead,
+    connect: ConnectRequest,
+  ): { status: number; text: string } | undefined {
+    const { origin, host } = head.headers;
+    if (head.fault !== undefined) return { status: 400, text: head.fault };
+    if (this.#draining) return { status: 503, text: "The server is shutting down." };
+    if (origin !== undefined && !this.#options.origins.allows(origin, host)) {
+      this.#options.log.info({ origin, host }, "connect refused: origin not allowed");
+      return { status: 403, text: "Origin not allowed." };
+    }
+    if (connect.version !== undefined) return undefined;
+    return { status: 403, text: "Unsupported serializer version (vsn)." };
+  }
+
+  #upgrade(
+    response: HttpResponse,
+    headers: RequestHead["headers"],
+    connect: ConnectRequest,
+    decision: ConnectDecision,
+    context: us_socket_context_t,
+  ): void {
+    if (this.#draining) {
+      refuse(response, 503, "The server is shutting down.");
+      return;
+    }
+    if (decision.allow !== true) {
+      refuse(response, 403, "Access Forbidden");
+      return;
+    }
+    const isV1 = connect.version === "1.0.0";
+    const session = new Session(isV1 ? codecV1 : codecV2, this.#options.limits);
+    const socket = new OpenSocket(session, isV1 ? "1" : "2", decision.identity ?? ANONYMOUS);
+    const key = headers["sec-websocket-key"] ?? "";
+    const extensions = headers["sec-websocket-extensions"] ?? "";
+    response.cork(() => {
+      response.upgrade<UserData>({ socket }, key, connect.protocol, extensions, context);
+    });
+  }
+
+  #onOpen(ws: WebSocket<UserData>): void {
+    const { socket } = ws.getUserData();
+    socket.ws = ws;
+    this.#open.add(socket);
+    this.#idle.touch(socket);
+    const { socketId } = socket.identity;
+    if (socketId === undefined) return;
+    const ofSameId = this.#bySocketId.get(socketId);
+    if (ofSameId === undefined) this.#bySocketId.set(socketId, new Set([socket]));
+    else ofSameId.add(socket);
+  }
+
+  #onFrame(ws: WebSocket<UserData>, message: ArrayBuffer, isBinary: boolean): void {
+    const { socket } = ws.getUserData();
+    this.#idle.touch(socket);
+    if (message.byteLength > this.#options.limits.frameBytesMax) {
+      ws.end(CLOSE_TOO_BIG, "frame too big");
+      return;
+    }
+    const bytes = Buffer.from(message);
+    const { session } = socket;
+    this.#run(
+      socket,
+      isBinary ? session.receiveBinary(bytes) : session.receiveText(bytes.toString("utf8")),
+    );
+  }
+
+  #run(socket: OpenSocket, effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      // A send may cut a slow socket, and a close ends it: nothing is left to be done then.
+      const { ws } = socket;
+      if (ws === undefined) return;
+      switch (effect.kind) {
+        case "send":
+          ws.send(effect.text);
+          break;
+        case "subscribe":
+          ws.subscribe(socket.version + effect.channel);
+          this.#subscriptions++;
+          break;
+        case "unsubscribe":
+          ws.unsubscribe(socket.version + effect.channel);
+          this.#subscriptions--;
+          break;
+        case "close":
+          ws.end(effect.code, effect.reason);
+          break;
+        case "authorize": {
+          const { join } = effect;
+          const decision = this.#options.policy.authorizeJoin({
+            channel: join.frame.topic,
+            params: join.frame.payload,
+            identity: socket.identity,
+          });
+          whenDecided(decision, (decided) => {
+            socket.ws?.cork(() => this.#run(socket, socket.session.decide(join, decided)));
+          });
+          break;
+        }
+      }
+    }
+  }
+
+  #onDropped(socket: OpenSocket): void {
+    const { socketId } = socket.identity;
+    this.#options.log.warn({ socketId }, "slow consumer cut: its send buffer was full");
+  }
+
+  #onClose(socket: OpenSocket): void {
+    socket.ws = undefined;
+    this.#open.delete(socket);
+    this.#subscriptions -= socket.session.subscriptions;
+    this.#idle.remove(socket);
+    const { socketId } = socket.identity;
+    if (socketId === undefined) return;
+    const ofSameId = this.#bySocketId.get(socketId);
+    ofSameId?.delete(socket);
+    if (ofSameId?.size === 0) this.#bySocketId.delete(socketId);
+  }
+}
+
+/** At once where the policy decides at once, so that a pending decision costs only who needs one. */
+function whenDecided<T>(decision: MaybePromise<T>, settle: (decided: T) => void): void {
+  // The policy is guarded by the composition root: its promise does not reject.
+  if (decision instanceof Promise) void decision.then(settle);
+  else settle(decision);
+}

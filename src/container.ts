@@ -1,0 +1,167 @@
+import { type AbstractNewable, Container, ContainerModule } from "inversify";
+import type Koa from "koa";
+import type { Middleware } from "koa";
+import type { Logger } from "pino";
+import { allowAll } from "./adapters/auth/allow-all.js";
+import { ApiKeyPolicy } from "./adapters/auth/api-keys.js";
+import { createKoaApp } from "./adapters/koa/app.js";
+import { createLog } from "./adapters/log/log.js";
+import { UwsServer } from "./adapters/uws/server.js";
+import { PhoenixTransport } from "./adapters/uws/socket.js";
+import { guardPolicy } from "./application/guard-policy.js";
+import { anyOrigin, listedOrigins, type OriginRule, sameHost } from "./application/origins.js";
+import { type Config, ConfigError } from "./config.js";
+import type { AuthPolicy } from "./domain/auth-policy.js";
+import { PushService } from "./domain/push-service.js";
+import type { Transport } from "./domain/transport.js";
+
+/** A symbol at run time that carries the type of what it stands for. */
+export type Token<T> = AbstractNewable<T>;
+
+function token<T>(name: string): Token<T> {
+  return Symbol(name) as unknown as Token<T>;
+}
+
+/** Everything that is bound to a token; Inversify's typings forget that this is an array. */
+function all<T>(of: Token<T>): { serviceIdentifier: Token<T[]>; isMultiple: true } {
+  return { serviceIdentifier: of as unknown as Token<T[]>, isMultiple: true };
+}
+
+/** Whether the server takes requests; a stop turns it off first. */
+export interface ServerState {
+  draining: boolean;
+}
+
+/** Everything that is bound; each can be replaced by a module that rebinds it. */
+export const TOKENS = {
+  config: token<Config>("Config"),
+  log: token<Logger>("Log"),
+  state: token<ServerState>("ServerState"),
+  /** Who may push, connect and join: replace this one. */
+  authPolicy: token<AuthPolicy>("AuthPolicy"),
+  /** `authPolicy` with its contract enforced: what the server asks. */
+  guardedPolicy: token<AuthPolicy>("GuardedPolicy"),
+  origins: token<OriginRule>("OriginRule"),
+  /** All of them deliver; a host adds its own by another binding of this token. */
+  transport: token<Transport>("Transport"),
+  phoenix: token<PhoenixTransport>("PhoenixTransport"),
+  pushes: token<PushService>("PushService"),
+  /** Koa middleware before the routes, in the order of the bindings. */
+  middleware: token<Middleware>("Middleware"),
+  koaApp: token<Koa>("KoaApp"),
+  server: token<UwsServer>("UwsServer"),
+} as const;
+
+/** Ports of the domain and the services over them. */
+const core = new ContainerModule(({ bind }) => {
+  bind(TOKENS.state).toResolvedValue(() => ({ draining: false }));
+  bind(TOKENS.guardedPolicy).toResolvedValue(
+    (policy, log) =>
+      guardPolicy(policy, (question, error) =>
+        log.error({ err: error, question }, "the auth policy failed, so it denies"),
+      ),
+    [TOKENS.authPolicy, TOKENS.log],
+  );
+  bind(TOKENS.pushes).toResolvedValue(
+    (policy, transports, config) =>
+      new PushService(policy, transports, {
+        channelNameBytesMax: config.channelNameLimit,
+        eventNameBytesMax: config.eventNameLimit,
+        channelsMax: config.channelsPerPush,
+      }),
+    [TOKENS.guardedPolicy, all(TOKENS.transport), TOKENS.config],
+  );
+});
+
+const adapters = new ContainerModule(({ bind }) => {
+  bind(TOKENS.log).toResolvedValue((config) => createLog(config.logLevel), [TOKENS.config]);
+  bind(TOKENS.authPolicy).toResolvedValue(policyFor, [TOKENS.config]);
+  bind(TOKENS.origins).toResolvedValue(originsFor, [TOKENS.config]);
+  bind(TOKENS.phoenix).toResolvedValue(
+    (policy, origins, config, log) =>
+      new PhoenixTransport({
+        policy,
+        origins,
+        log,
+        limits: {
+          channelNameBytesMax: config.channelNameLimit,
+          channelsPerSocketMax: config.channelsPerSocket,
+          frameBytesMax: config.frameLimit,
+          sendBufferBytesMax: config.sendBufferLimit,
+          idleTimeoutMs: 45_000,
+        },
+      }),
+    [TOKENS.guardedPolicy, TOKENS.origins, TOKENS.config, TOKENS.log],
+  );
+  bind(TOKENS.transport).toService(TOKENS.phoenix);
+  bind(TOKENS.koaApp).toResolvedValue(
+    (pushes, state, origins, log, config, middleware) =>
+      createKoaApp({
+        pushes,
+        origins,
+        log,
+        middleware,
+        readiness: () => (state.draining ? "The server is shutting down." : undefined),
+        limits: { bodyBytesMax: config.bodyLimit },
+      }),
+    [
+      TOKENS.pushes,
+      TOKENS.state,
+      TOKENS.origins,
+      TOKENS.log,
+      TOKENS.config,
+      all(TOKENS.middleware),
+    ],
+  );
+  bind(TOKENS.server).toResolvedValue(
+    (app, sockets, config) =>
+      new UwsServer({ host: config.host, port: config.port, handler: app.callback(), sockets }),
+    [TOKENS.koaApp, TOKENS.phoenix, TOKENS.config],
+  );
+});
+
+/** @param overrides loaded last, in their order: what they rebind takes the place of ours. */
+export function createContainer(
+  config: Config,
+  overrides: readonly ContainerModule[] = [],
+): Container {
+  const container = new Container({ defaultScope: "Singleton" });
+  container.bind(TOKENS.config).toConstantValue(config);
+  container.load(core, adapters, ...overrides);
+  return container;
+}
+
+/**
+ * No door is left open by accident: without a key everyone may push only where nobody but this
+ * machine can reach the port.
+ */
+function policyFor(config: Config): AuthPolicy {
+  if (config.apiKeys !== undefined) {
+    try {
+      return new ApiKeyPolicy(config.apiKeys);
+    } catch (error) {
+      throw new ConfigError(`HEXPUSH_API_KEYS: ${(error as Error).message}`);
+    }
+  }
+  if (isLoopback(config.host)) return allowAll;
+  throw new ConfigError(
+    `refusing to listen on ${config.host} with a push endpoint that is open to everyone: ` +
+      "set HEXPUSH_API_KEYS, or HEXPUSH_HOST=127.0.0.1 for development",
+  );
+}
+
+function originsFor(config: Config): OriginRule {
+  if (config.allowedOrigins !== undefined) {
+    try {
+      return listedOrigins(config.allowedOrigins);
+    } catch (error) {
+      throw new ConfigError(`HEXPUSH_ALLOWED_ORIGINS: ${(error as Error).message}`);
+    }
+  }
+  return isLoopback(config.host) ? anyOrigin : sameHost;
+}
+
+/** Whether only this machine reaches the address. Of names only localhost is known to be so. */
+export function isLoopback(host: string): boolean {
+  return /^(?:127(?:\.\d{1,3}){3}|::1|::ffff:127(?:\.\d{1,3}){3}|localhost)$/i.test(host);
+}

@@ -1,0 +1,128 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createRequire } from "node:module";
+import { type Container, ContainerModule } from "inversify";
+import type { Middleware } from "koa";
+import type { Logger } from "pino";
+import { allowAll } from "./adapters/auth/allow-all.js";
+import { type Config, createConfig } from "./config.js";
+import { createContainer, TOKENS } from "./container.js";
+import type { AuthPolicy } from "./domain/auth-policy.js";
+import { Json } from "./domain/json.js";
+import { Push } from "./domain/push.js";
+import type { Transport } from "./domain/transport.js";
+
+export interface HexpushOptions extends Partial<Config> {
+  /** Takes the place of what the settings give. */
+  readonly policy?: AuthPolicy;
+  /** Deliver each push too, beside the WebSocket transport. */
+  readonly transports?: readonly Transport[];
+  /** Koa middleware that runs before the routes, for every HTTP request. */
+  readonly middleware?: readonly Middleware[];
+  /** Takes the place of a pino logger on standard output. */
+  readonly logger?: Logger;
+  /** Inversify modules, loaded last: they may rebind any of `TOKENS`. */
+  readonly modules?: readonly ContainerModule[];
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+  /** For instance `http://127.0.0.1:4004`. */
+  readonly url: string;
+}
+
+export interface Hexpush {
+  readonly container: Container;
+  /** @throws {ListenError} where the address cannot be had. */
+  start(): Promise<Address>;
+  /**
+   * Drains: no new connection, requests in flight are answered, sockets closed with a code that
+   * makes clients come back elsewhere.
+   *
+   * @param timeoutSeconds after it everything still open is ended. @defaultValue `drainTimeout`
+   */
+  stop(timeoutSeconds?: number): Promise<void>;
+  /**
+   * Pushes from within the host, which has decided itself that it may.
+   *
+   * @returns the channels pushed to and the number of sockets that it was handed to.
+   * @throws {TypeError} where an argument is none; the message names it.
+   */
+  push(channel: string | readonly string[], event: string, data: unknown): PushReceipt;
+  /** The HTTP API as a handler for `node:http`; it has no sockets of its own. */
+  callback(): (request: IncomingMessage, response: ServerResponse) => void;
+}
+
+export interface PushReceipt {
+  readonly channels: readonly string[];
+  readonly deliveries: number;
+}
+
+/**
+ * A server inside a program. Settings that are not given have their defaults; the environment is
+ * not read.
+ *
+ * @throws {ConfigError} where a setting is wrong, or the push endpoint would be open to others.
+ */
+export function createHexpush(options: HexpushOptions = {}): Hexpush {
+  const { policy, transports = [], middleware = [], logger, modules = [], ...settings } = options;
+  const own = new ContainerModule(({ bind, rebind }) => {
+    if (policy !== undefined) rebind(TOKENS.authPolicy).toConstantValue(policy);
+    if (logger !== undefined) rebind(TOKENS.log).toConstantValue(logger);
+    for (const transport of transports) bind(TOKENS.transport).toConstantValue(transport);
+    for (const each of middleware) bind(TOKENS.middleware).toConstantValue(each);
+  });
+  return fromContainer(createContainer(createConfig(settings), [own, ...modules]));
+}
+
+/** Resolves the whole graph at once, so that what is wrong shows before anything listens. */
+export function fromContainer(container: Container): Hexpush {
+  const config = container.get(TOKENS.config);
+  const log = container.get(TOKENS.log);
+  const state = container.get(TOKENS.state);
+  const pushes = container.get(TOKENS.pushes);
+  const app = container.get(TOKENS.koaApp);
+  const server = container.get(TOKENS.server);
+  const limits = {
+    channelNameBytesMax: config.channelNameLimit,
+    eventNameBytesMax: config.eventNameLimit,
+    channelsMax: config.channelsPerPush,
+  };
+
+  return {
+    container,
+    async start() {
+      const port = await server.start();
+      state.draining = false;
+      const url = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
+      if (container.get(TOKENS.authPolicy) === allowAll) {
+        log.warn(
+          "DEVELOPMENT MODE: everyone who reaches this port may push, connect and join; set HEXPUSH_API_KEYS",
+        );
+      }
+      log.info({ url, uWebSockets: installedUws() }, "listening");
+      return { host: config.host, port, url };
+    },
+    async stop(timeoutSeconds = config.drainTimeout) {
+      state.draining = true;
+      log.info({ timeoutSeconds }, "draining");
+      await server.stop(timeoutSeconds * 1000);
+      log.info("stopped");
+    },
+    push(channel, event, data) {
+      const result = Push.of({ channel, event, data: Json.of(data) }, limits);
+      if (!result.ok) throw new TypeError(result.error.message);
+      return { channels: result.push.channels, deliveries: pushes.deliver(result.push) };
+    },
+    callback: () => app.callback(),
+  };
+}
+
+/** uWebSockets.js comes from a package that others publish, or the host's own: the log says which. */
+function installedUws(): string {
+  const { name, version } = createRequire(import.meta.url)("uWebSockets.js/package.json") as {
+    name: string;
+    version: string;
+  };
+  return `${name}@${version}`;
+}
