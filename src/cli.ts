@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { ListenError } from "./adapters/uws/server.js";
+import { ListenError } from "./application/listen-error.js";
 import { ConfigError, loadConfig, SETTINGS } from "./config.js";
 import { createContainer } from "./container.js";
 import { fromContainer, type Hexpush } from "./hexpush.js";

@@ -15,12 +15,17 @@ import type { AuthPolicy } from "./domain/auth-policy.js";
 import { PushService } from "./domain/push-service.js";
 import type { Transport } from "./domain/transport.js";
 
+export type { Container, ContainerModule };
+
 /** A symbol at run time that carries the type of what it stands for. */
 export type Token<T> = AbstractNewable<T>;
 
 function token<T>(name: string): Token<T> {
   return Symbol(name) as unknown as Token<T>;
 }
+
+/** PushEx's: Phoenix clients send a heartbeat every 30 s. */
+const IDLE_TIMEOUT_MS = 45_000;
 
 /** Everything that is bound to a token; Inversify's typings forget that this is an array. */
 function all<T>(of: Token<T>): { serviceIdentifier: Token<T[]>; isMultiple: true } {
@@ -88,7 +93,7 @@ const adapters = new ContainerModule(({ bind }) => {
           channelsPerSocketMax: config.channelsPerSocket,
           frameBytesMax: config.frameLimit,
           sendBufferBytesMax: config.sendBufferLimit,
-          idleTimeoutMs: 45_000,
+          idleTimeoutMs: IDLE_TIMEOUT_MS,
         },
       }),
     [TOKENS.guardedPolicy, TOKENS.origins, TOKENS.config, TOKENS.log],
@@ -120,6 +125,23 @@ const adapters = new ContainerModule(({ bind }) => {
   );
 });
 
+/** What a host brings of its own, in place of what the settings give or beside it. */
+export interface HostParts {
+  readonly policy: AuthPolicy | undefined;
+  readonly logger: Logger | undefined;
+  readonly transports: readonly Transport[];
+  readonly middleware: readonly Middleware[];
+}
+
+export function hostModule({ policy, logger, transports, middleware }: HostParts): ContainerModule {
+  return new ContainerModule(({ bind, rebind }) => {
+    if (policy !== undefined) rebind(TOKENS.authPolicy).toConstantValue(policy);
+    if (logger !== undefined) rebind(TOKENS.log).toConstantValue(logger);
+    for (const transport of transports) bind(TOKENS.transport).toConstantValue(transport);
+    for (const each of middleware) bind(TOKENS.middleware).toConstantValue(each);
+  });
+}
+
 /** @param overrides loaded last, in their order: what they rebind takes the place of ours. */
 export function createContainer(
   config: Config,
@@ -129,6 +151,10 @@ export function createContainer(
   container.bind(TOKENS.config).toConstantValue(config);
   container.load(core, adapters, ...overrides);
   return container;
+}
+
+export function isOpenToEveryone(policy: AuthPolicy): boolean {
+  return policy === allowAll;
 }
 
 /**

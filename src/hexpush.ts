@@ -1,11 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createRequire } from "node:module";
-import { type Container, ContainerModule } from "inversify";
 import type { Middleware } from "koa";
 import type { Logger } from "pino";
-import { allowAll } from "./adapters/auth/allow-all.js";
 import { type Config, createConfig } from "./config.js";
-import { createContainer, TOKENS } from "./container.js";
+import {
+  type Container,
+  type ContainerModule,
+  createContainer,
+  hostModule,
+  isOpenToEveryone,
+  TOKENS,
+} from "./container.js";
 import type { AuthPolicy } from "./domain/auth-policy.js";
 import { Json } from "./domain/json.js";
 import { Push } from "./domain/push.js";
@@ -66,12 +71,7 @@ export interface PushReceipt {
  */
 export function createHexpush(options: HexpushOptions = {}): Hexpush {
   const { policy, transports = [], middleware = [], logger, modules = [], ...settings } = options;
-  const own = new ContainerModule(({ bind, rebind }) => {
-    if (policy !== undefined) rebind(TOKENS.authPolicy).toConstantValue(policy);
-    if (logger !== undefined) rebind(TOKENS.log).toConstantValue(logger);
-    for (const transport of transports) bind(TOKENS.transport).toConstantValue(transport);
-    for (const each of middleware) bind(TOKENS.middleware).toConstantValue(each);
-  });
+  const own = hostModule({ policy, transports, middleware, logger });
   return fromContainer(createContainer(createConfig(settings), [own, ...modules]));
 }
 
@@ -95,7 +95,7 @@ export function fromContainer(container: Container): Hexpush {
       const port = await server.start();
       state.draining = false;
       const url = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
-      if (container.get(TOKENS.authPolicy) === allowAll) {
+      if (isOpenToEveryone(container.get(TOKENS.authPolicy))) {
         log.warn(
           "DEVELOPMENT MODE: everyone who reaches this port may push, connect and join; set HEXPUSH_API_KEYS",
         );

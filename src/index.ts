@@ -6,7 +6,7 @@ export {
   type MemorySocketOptions,
   MemoryTransport,
 } from "./adapters/memory/transport.js";
-export { ListenError } from "./adapters/uws/server.js";
+export { ListenError } from "./application/listen-error.js";
 export { type Config, ConfigError, type LogLevel } from "./config.js";
 export { type ServerState, TOKENS, type Token } from "./container.js";
 export * from "./core.js";

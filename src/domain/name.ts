@@ -15,18 +15,6 @@ export function utf8Length(text: string): number {
   return bytes;
 }
 
-/** No surrogate stands alone, so the text has a UTF-8 form of its own. */
-export function isWellFormed(text: string): boolean {
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (isLowSurrogate(code)) return false;
-    if (!isHighSurrogate(code)) continue;
-    if (!isLowSurrogate(text.charCodeAt(at + 1))) return false;
-    at++;
-  }
-  return true;
-}
-
 /**
  * What is wrong with a channel's or an event's name, as words that follow the name of its field;
  * undefined where nothing is.
@@ -39,7 +27,7 @@ export function nameFault(name: string, bytesMax: number): string | undefined {
   if (name.length * 3 > bytesMax && utf8Length(name) > bytesMax) {
     return `must not be longer than ${bytesMax} bytes in UTF-8`;
   }
-  if (!isWellFormed(name)) return "must be well-formed Unicode (it holds a lone surrogate)";
+  if (!name.isWellFormed()) return "must be well-formed Unicode (it holds a lone surrogate)";
   return undefined;
 }
 

@@ -5,6 +5,8 @@ export type PushInputResult =
   | { readonly ok: true; readonly input: PushInput }
   | { readonly ok: false; readonly message: string };
 
+const MEMBERS = ["channel", "data", "event"] as const;
+
 /**
  * Reads a push's members from the JSON text of a request body; `data` is kept as text, members
  * that no push has are ignored, and an empty text or a JSON value that is no object has none.
@@ -13,20 +15,32 @@ export type PushInputResult =
  */
 export function parsePushInput(text: string): PushInputResult {
   if (text === "") return { ok: true, input: {} };
-  let members: Map<string, Json> | undefined;
+  let members: Map<(typeof MEMBERS)[number], Json> | undefined;
   try {
-    members = Json.members(text);
+    members = Json.members(text, MEMBERS);
   } catch {
-    // The parser's own words quote the text, and payloads belong in no answer or log.
     return { ok: false, message: "The request body is not valid JSON." };
   }
   if (members === undefined) return { ok: true, input: {} };
   return {
     ok: true,
     input: {
-      channel: members.get("channel")?.value(),
-      event: members.get("event")?.value(),
+      channel: shallowValue(members.get("channel")),
+      event: shallowValue(members.get("event")),
       data: members.get("data"),
     },
   };
+}
+
+/**
+ * A name, a list of names, or what stands in their place. Arrays and objects below that stay Json:
+ * no push is made of them, and to build what a stranger nests there could take seconds.
+ */
+function shallowValue(json: Json | undefined): unknown {
+  if (json?.text.startsWith("[")) return Json.elements(json.text)?.map(nameOrJson);
+  return json === undefined ? undefined : nameOrJson(json);
+}
+
+function nameOrJson(json: Json): unknown {
+  return /^[[{]/.test(json.text) ? json : json.value();
 }

@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import type { IncomingMessage } from "node:http";
 import type Koa from "koa";
 import bodyParser from "koa-bodyparser";
 import qs from "qs";
@@ -25,20 +26,52 @@ const FORM_OPTIONS = {
   arrayLimit: 10_000,
   parameterLimit: 10_000,
   throwOnLimitExceeded: true,
+  // qs's own leaves what it cannot decode as it is, and so would deliver another text than was meant.
+  decoder: (text: string) => decodeURIComponent(text.replaceAll("+", " ")),
 } as const;
 
-/** Reads the body: JSON as the bytes it came in (its numbers must stay exact), a form as its values. */
+/** Reads the body as the bytes it came in: JSON numbers must stay exact, and all of it be UTF-8. */
 export function pushBody(limits: PushRouteLimits): Koa.Middleware[] {
   const parser = bodyParser({
-    enableTypes: ["text", "form"],
-    extendTypes: { text: JSON_TYPES },
+    enableTypes: ["text"],
+    extendTypes: { text: [...JSON_TYPES, FORM_TYPE] },
     textLimit: limits.bodyBytesMax as unknown as string,
-    formLimit: limits.bodyBytesMax as unknown as string,
     // No encoding: the bytes themselves, of which `readPushInput` demands UTF-8.
     encoding: null as unknown as string,
-    queryString: { ...FORM_OPTIONS },
   } as bodyParser.Options);
-  return [refuseOtherTypes, parser];
+  const readBody: Koa.Middleware = async (ctx, next) => {
+    try {
+      const read = parser(ctx, nothingNext);
+      const isCompressed = ctx.headers["content-encoding"] !== undefined;
+      await (isCompressed ? Promise.race([read, brokenOff(ctx.req)]) : read);
+    } catch (error) {
+      throw isDecompressionFault(error)
+        ? new MalformedRequest("The request body cannot be decompressed.")
+        : error;
+    }
+    await next();
+  };
+  return [refuseOtherTypes, readBody];
+}
+
+const nothingNext = async (): Promise<void> => {};
+
+/**
+ * Rejects where the client goes away in the middle of a compressed body: the decompressor is not
+ * told, and would wait for the rest for ever.
+ */
+function brokenOff(request: IncomingMessage): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    request.once("close", () => {
+      if (!request.complete) reject(new MalformedRequest("The request body broke off."));
+    });
+  });
+}
+
+/** zlib's codes start with `Z_`, Brotli's with `ERR_` and its own `_ERROR_FORMAT_…`. */
+function isDecompressionFault(error: unknown): boolean {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
+  return typeof code === "string" && /^(?:Z_|ERR_(?:BROTLI)?_)/.test(code);
 }
 
 const refuseOtherTypes: Koa.Middleware = (ctx, next) => {
@@ -53,7 +86,7 @@ const refuseOtherTypes: Koa.Middleware = (ctx, next) => {
 export function readPushInput(ctx: Koa.Context): PushInput {
   const body = bodyInput(ctx);
   if (ctx.querystring === "") return body;
-  const query = formInput(parseQuery(ctx.querystring));
+  const query = parseForm(ctx.querystring, "query string");
   return {
     channel: body.channel === undefined ? query.channel : body.channel,
     event: body.event === undefined ? query.event : body.event,
@@ -63,23 +96,28 @@ export function readPushInput(ctx: Koa.Context): PushInput {
 
 function bodyInput(ctx: Koa.Context): PushInput {
   const body: unknown = ctx.request.body;
-  if (!Buffer.isBuffer(body)) return formInput((body ?? {}) as Record<string, unknown>);
+  if (!Buffer.isBuffer(body)) return {};
   if (!isUtf8(body)) throw new MalformedRequest("The request body is not valid UTF-8.");
-  const result = parsePushInput(body.toString("utf8"));
+  const text = body.toString("utf8");
+  if (bodyKind(ctx.request.type.toLowerCase()) === "form") return parseForm(text, "request body");
+  const result = parsePushInput(text);
   if (!result.ok) throw new MalformedRequest(result.message);
   return result.input;
 }
 
-function parseQuery(query: string): Record<string, unknown> {
+function parseForm(text: string, where: "query string" | "request body"): PushInput {
   try {
-    return qs.parse(query, FORM_OPTIONS);
-  } catch {
-    throw new MalformedRequest("The query string has too many parameters or too deep ones.");
+    const { channel, event, data } = qs.parse(text, FORM_OPTIONS);
+    return { channel, event, data: data === undefined ? undefined : Json.of(data) };
+  } catch (error) {
+    if (error instanceof URIError) {
+      throw new MalformedRequest(`The ${where} is not percent-encoded UTF-8.`);
+    }
+    if (error instanceof RangeError) {
+      throw new MalformedRequest(`The ${where} has too many parameters or too deep ones.`);
+    }
+    throw error;
   }
-}
-
-function formInput({ channel, event, data }: Record<string, unknown>): PushInput {
-  return { channel, event, data: data === undefined ? undefined : Json.of(data) };
 }
 
 function bodyKind(type: string): "json" | "form" | undefined {

@@ -45,13 +45,14 @@ export class MemoryTransport implements Transport {
   deliver(message: Message): number {
     const joined = this.#channels.get(message.channel);
     if (joined === undefined) return 0;
+    let deliveries = 0;
     // A copy: a receiver may join, leave or close while the message goes round.
-    const receivers = [...joined];
-    for (const socket of receivers) {
-      if (socket.channels.has(message.channel))
-        this.#guarded(() => socket.options.onMessage(message));
+    for (const socket of [...joined]) {
+      if (!socket.channels.has(message.channel)) continue;
+      deliveries++;
+      this.#guarded(() => socket.options.onMessage(message));
     }
-    return receivers.length;
+    return deliveries;
   }
 
   subscribers(channel: string): number {

@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import { Readable } from "node:stream";
-import type { RawResponse } from "./http-bridge.js";
+import type { RawResponse } from "./raw-http.js";
 import type { RequestHead } from "./request-head.js";
 
 /** The client's side of a bridged request: what handlers use of `http.IncomingMessage`. */

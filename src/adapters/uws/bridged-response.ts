@@ -1,7 +1,7 @@
 import { STATUS_CODES, validateHeaderName, validateHeaderValue } from "node:http";
 import { Writable } from "node:stream";
 import type { BridgedRequest, BridgedSocket } from "./bridged-request.js";
-import { LINGER_BYTES_MAX, LINGER_MS_MAX, type RawResponse } from "./http-bridge.js";
+import { LINGER_BYTES_MAX, LINGER_MS_MAX, type RawResponse } from "./raw-http.js";
 
 type HeaderValue = string | number | readonly string[];
 type WriteCallback = (error?: Error | null) => void;

@@ -1,7 +1,8 @@
 import uws, { type TemplatedApp, type us_listen_socket } from "uWebSockets.js";
 import { createServer } from "node:net";
-import { HttpBridge, type NodeRequestHandler } from "./http-bridge.js";
-import type { PhoenixTransport } from "./socket.js";
+import { ListenError } from "../../application/listen-error.js";
+import { HttpBridge, type NodeRequestHandler, refuse } from "./http-bridge.js";
+import { type PhoenixTransport, SOCKET_PATH } from "./socket.js";
 
 export interface UwsServerOptions {
   /** An address of this machine, or a name of one. */
@@ -10,11 +11,6 @@ export interface UwsServerOptions {
   readonly port: number;
   readonly handler: NodeRequestHandler;
   readonly sockets: PhoenixTransport;
-}
-
-/** A listening server cannot be had; `message` is one line for the operator. */
-export class ListenError extends Error {
-  override readonly name = "ListenError";
 }
 
 /** LIBUS_LISTEN_EXCLUSIVE_PORT: without it two servers would share a port without a word. */
@@ -55,6 +51,10 @@ export class UwsServer {
     this.#app = app;
     this.#draining = false;
     sockets.attach(app);
+    // What comes here is no upgrade: uWebSockets.js's own route takes those.
+    app.any(SOCKET_PATH, (response) =>
+      refuse(response, 400, "This path takes WebSocket connections."),
+    );
     app.any("/*", (response, request) => this.#bridge.handle(response, request));
     const listening = await new Promise<us_listen_socket | false>((resolve) => {
       // The typings lack this overload; the library takes host, port, options (AppWrapper.h).

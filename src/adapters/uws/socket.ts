@@ -32,6 +32,9 @@ export const CLOSE_DRAIN = 1012;
 /** A client comes back by itself and the policy decides again, unlike after 1000. */
 export const CLOSE_DISCONNECTED = 1001;
 
+/** Frames up to this are taken in so that the client can be told why (1009), in bytes. */
+const UNCODED_FRAME_BYTES = 1_048_576;
+
 export interface PhoenixTransportOptions {
   readonly policy: AuthPolicy;
   readonly origins: OriginRule;
@@ -96,8 +99,8 @@ export class PhoenixTransport implements Transport {
     this.#idle.start();
     app.ws<UserData>(SOCKET_PATH, {
       compression: uws.DISABLED,
-      // Of its own accord uWebSockets.js would close without a code: `#onFrame` gives one.
-      maxPayloadLength: limits.frameBytesMax * 2 + 1,
+      // Above this uWebSockets.js cuts the connection without a code; `#onFrame` gives one below it.
+      maxPayloadLength: Math.max(limits.frameBytesMax * 2, UNCODED_FRAME_BYTES),
       maxBackpressure: limits.sendBufferBytesMax,
       closeOnBackpressureLimit: 1,
       // Only bounds the goodbye of a socket that is closed; silence is for IdleSockets to find.

@@ -42,9 +42,11 @@ export const codecV1: Codec = {
   },
 };
 
-function membersOf(text: string): Map<string, Json> | undefined {
+const MEMBERS = ["topic", "event", "payload", "ref", "join_ref"] as const;
+
+function membersOf(text: string): Map<(typeof MEMBERS)[number], Json> | undefined {
   try {
-    return Json.members(text);
+    return Json.members(text, MEMBERS);
   } catch {
     return undefined;
   }

@@ -1,0 +1,46 @@
+import { allowAll } from "../../src/adapters/auth/allow-all.js";
+import { UwsServer } from "../../src/adapters/uws/server.js";
+import { type PhoenixLimits, PhoenixTransport } from "../../src/adapters/uws/socket.js";
+import { anyOrigin, type OriginRule } from "../../src/application/origins.js";
+import type { AuthPolicy } from "../../src/domain/auth-policy.js";
+
+export const LIMITS: PhoenixLimits = {
+  channelNameBytesMax: 1024,
+  channelsPerSocketMax: 1000,
+  frameBytesMax: 65_536,
+  sendBufferBytesMax: 1_048_576,
+  idleTimeoutMs: 45_000,
+};
+
+export interface PhoenixServer {
+  readonly transport: PhoenixTransport;
+  readonly server: UwsServer;
+  readonly port: number;
+  /** Without the path that a Phoenix client adds. */
+  readonly wsUrl: string;
+  /** The lines that the transport logged. */
+  readonly logged: string[];
+}
+
+/** The Phoenix transport and its server alone: no HTTP API, no container. */
+export async function startPhoenix(
+  given: {
+    policy?: Partial<AuthPolicy>;
+    limits?: Partial<PhoenixLimits>;
+    origins?: OriginRule;
+  } = {},
+): Promise<PhoenixServer> {
+  const logged: string[] = [];
+  const log = (_fields: object, text: string) => void logged.push(text);
+  const transport = new PhoenixTransport({
+    policy: { ...allowAll, ...given.policy },
+    origins: given.origins ?? anyOrigin,
+    limits: { ...LIMITS, ...given.limits },
+    log: { debug: log, info: log, warn: log },
+  });
+  const handler = (_request: unknown, response: { end(body: string): unknown }) =>
+    void response.end("http");
+  const server = new UwsServer({ host: "127.0.0.1", port: 0, handler, sockets: transport });
+  const port = await server.start();
+  return { transport, server, port, wsUrl: `ws://127.0.0.1:${port}/push_socket`, logged };
+}
