@@ -157,10 +157,6 @@ export function isOpenToEveryone(policy: AuthPolicy): boolean {
   return policy === allowAll;
 }
 
-/**
- * No door is left open by accident: without a key everyone may push only where nobody but this
- * machine can reach the port.
- */
 function policyFor(config: Config): AuthPolicy {
   if (config.apiKeys !== undefined) {
     try {
@@ -169,9 +165,13 @@ function policyFor(config: Config): AuthPolicy {
       throw new ConfigError(`HEXPUSH_API_KEYS: ${(error as Error).message}`);
     }
   }
-  if (isLoopback(config.host)) return allowAll;
-  throw new ConfigError(
-    `refusing to listen on ${config.host} with a push endpoint that is open to everyone: ` +
+  return allowAll;
+}
+
+/** No door is left open by accident: everyone may push only where nobody but this machine can. */
+export function openToOthers(host: string): ConfigError {
+  return new ConfigError(
+    `refusing to listen on ${host} with a push endpoint that is open to everyone: ` +
       "set HEXPUSH_API_KEYS, or HEXPUSH_HOST=127.0.0.1 for development",
   );
 }

@@ -8,7 +8,9 @@ import {
   type ContainerModule,
   createContainer,
   hostModule,
+  isLoopback,
   isOpenToEveryone,
+  openToOthers,
   TOKENS,
 } from "./container.js";
 import type { AuthPolicy } from "./domain/auth-policy.js";
@@ -75,9 +77,15 @@ export function createHexpush(options: HexpushOptions = {}): Hexpush {
   return fromContainer(createContainer(createConfig(settings), [own, ...modules]));
 }
 
-/** Resolves the whole graph at once, so that what is wrong shows before anything listens. */
+/**
+ * Resolves the whole graph at once, so that what is wrong shows before anything listens.
+ *
+ * @throws {ConfigError} where a setting is wrong, or the push endpoint would be open to others.
+ */
 export function fromContainer(container: Container): Hexpush {
   const config = container.get(TOKENS.config);
+  const isOpen = isOpenToEveryone(container.get(TOKENS.authPolicy));
+  if (isOpen && !isLoopback(config.host)) throw openToOthers(config.host);
   const log = container.get(TOKENS.log);
   const state = container.get(TOKENS.state);
   const pushes = container.get(TOKENS.pushes);
@@ -95,7 +103,7 @@ export function fromContainer(container: Container): Hexpush {
       const port = await server.start();
       state.draining = false;
       const url = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
-      if (isOpenToEveryone(container.get(TOKENS.authPolicy))) {
+      if (isOpen) {
         log.warn(
           "DEVELOPMENT MODE: everyone who reaches this port may push, connect and join; set HEXPUSH_API_KEYS",
         );

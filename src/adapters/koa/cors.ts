@@ -14,5 +14,8 @@ export function apiCors(origins: OriginRule): Koa.Middleware {
     exposeHeaders: ["retry-after", "x-request-id"],
     maxAge: 600,
   });
-  return (ctx, next) => (ctx.path.startsWith("/api/") ? allow(ctx, next) : next());
+  return (ctx, next) => {
+    const fromPage = ctx.headers.origin !== undefined && ctx.path.startsWith("/api/");
+    return fromPage ? allow(ctx, next) : next();
+  };
 }

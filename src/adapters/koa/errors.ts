@@ -7,6 +7,9 @@ export interface ErrorLog {
 
 const NO_STORE = "max-age=0, private, must-revalidate";
 
+/** What a host has set for an answer that an error takes the place of. */
+const OF_THE_BODY = /^(?:content-.*|transfer-encoding|accept-ranges|etag|last-modified|expires)$/;
+
 /**
  * The one place that turns errors into answers: always JSON `{"error":…}`, never a stack. An
  * error that carries no status of its own is the server's fault: 500, and logged.
@@ -19,11 +22,11 @@ export function answerErrors(log: ErrorLog): Koa.Middleware {
       const isOurs = ctx.respond !== false && ctx.body === undefined;
       if (isOurs && ctx.status >= 400) answer(ctx, ctx.status, undefined);
     } catch (error) {
-      const { status, text, headers } = explain(error);
-      if (status >= 500)
-        log.error({ err: error, requestId: ctx.state.requestId }, "request failed");
-      for (const [name, value] of Object.entries(headers)) ctx.set(name, value);
-      answer(ctx, status, text);
+      const explained = explain(error);
+      const fields = { err: describe(error), requestId: ctx.state.requestId };
+      if (ctx.req.socket.destroyed) log.debug(fields, "request broken off by its client");
+      else if (explained.status >= 500) log.error(fields, "request failed");
+      answerError(ctx, explained);
     }
   };
 }
@@ -39,32 +42,69 @@ export function answerJson(ctx: Koa.Context, json: string): void {
   ctx.body = json;
 }
 
-/** What Koa, its middleware and their libraries throw (`http-errors`, raw-body, zlib). */
+interface Explained {
+  readonly status: number;
+  readonly text?: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+function answerError(ctx: Koa.Context, { status, text, headers }: Explained): void {
+  const { req, res } = ctx;
+  if (res.headersSent) {
+    // Too late for an answer: the client must see that what it has is not whole.
+    ctx.respond = false;
+    if (!res.writableEnded) res.destroy();
+    return;
+  }
+  for (const name of res.getHeaderNames()) {
+    if (OF_THE_BODY.test(name)) res.removeHeader(name);
+  }
+  ctx.set("cache-control", NO_STORE);
+  for (const [name, value] of Object.entries(headers)) setWhereValid(ctx, name, value);
+  ctx.respond = true;
+  answer(ctx, status, text);
+  // A reader that gave up has left the request paused: without this its rest would never be taken,
+  // and the connection serve nobody any more.
+  req.unpipe();
+  req.resume();
+}
+
+/** A broken header field of an error must not cost the answer. */
+function setWhereValid(ctx: Koa.Context, name: string, value: string): void {
+  try {
+    ctx.set(name, value);
+  } catch {
+    // Node's own checks have refused it.
+  }
+}
+
+/** What Koa, its middleware and their libraries throw (`http-errors`, raw-body). */
 interface ThrownError {
   readonly status?: unknown;
   readonly expose?: unknown;
   readonly type?: unknown;
   readonly limit?: unknown;
-  readonly code?: unknown;
   readonly message?: unknown;
   readonly headers?: Record<string, string>;
 }
 
-function explain(error: unknown): {
-  status: number;
-  text?: string;
-  headers: Record<string, string>;
-} {
-  const { status, expose, type, limit, code, message, headers = {} } = (error ?? {}) as ThrownError;
+function explain(error: unknown): Explained {
+  const { status, expose, type, limit, message, headers = {} } = (error ?? {}) as ThrownError;
   if (type === "entity.too.large") {
     return { status: 413, text: `The request body is larger than ${limit} bytes.`, headers };
   }
-  if (typeof code === "string" && /^Z_/.test(code)) {
-    return { status: 400, text: "The request body cannot be decompressed.", headers };
-  }
-  if (typeof status !== "number" || !(status >= 400 && status < 600))
-    return { status: 500, headers };
+  if (!isErrorStatus(status)) return { status: 500, headers };
   const exposed =
     (expose === true || status < 500) && typeof message === "string" && message !== "";
   return exposed ? { status, text: message, headers } : { status, headers };
+}
+
+function isErrorStatus(status: unknown): status is number {
+  return Number.isInteger(status) && Number(status) >= 400 && Number(status) < 600;
+}
+
+/** For the log: not an error's further members, which may hold what belongs in no log (a body, headers). */
+function describe(error: unknown): { type: string; message: string; stack?: string | undefined } {
+  if (!(error instanceof Error)) return { type: typeof error, message: "no Error was thrown" };
+  return { type: error.name, message: error.message, stack: error.stack };
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type Koa from "koa";
-import type { Headers, PushAuthRequest } from "../../domain/auth-policy.js";
+import type { Headers, PushAuthRequest, PushDenial } from "../../domain/auth-policy.js";
+import { Json } from "../../domain/json.js";
 import type { PushInput } from "../../domain/push.js";
 import type { PushService } from "../../domain/push-service.js";
 import { answer, answerJson } from "./errors.js";
@@ -14,7 +15,7 @@ export function pushRoute(pushes: PushService, limits: PushRouteLimits): Koa.Mid
     ...pushBody(limits),
     async (ctx) => {
       const input = readPushInput(ctx);
-      if (ctx.accepts("application/json") === false) {
+      if (!acceptsJson(ctx)) {
         answer(ctx, 406, "The answer is application/json, which the request does not accept.");
         return;
       }
@@ -24,14 +25,28 @@ export function pushRoute(pushes: PushService, limits: PushRouteLimits): Koa.Mid
         answerJson(ctx, outcome.push.toAnswer());
       } else if (outcome.kind === "invalid") {
         answer(ctx, 422, outcome.error.message);
-      } else if (outcome.answer === undefined) {
-        answer(ctx, 403, "Access Forbidden");
-      } else {
+      } else if (isDenial(outcome.answer)) {
         ctx.status = outcome.answer.status;
         answerJson(ctx, outcome.answer.body.text);
+      } else {
+        answer(ctx, 403, "Access Forbidden");
       }
     },
   ];
+}
+
+/** A denial must not look like a success to the caller, whatever the policy has made of its answer. */
+function isDenial(answer: PushDenial | undefined): answer is PushDenial {
+  const status = answer?.status;
+  const isError = Number.isInteger(status) && Number(status) >= 400 && Number(status) < 600;
+  return isError && answer?.body instanceof Json;
+}
+
+function acceptsJson(ctx: Koa.Context): boolean {
+  const { accept } = ctx.headers;
+  // What nearly every client sends needs no negotiation.
+  if (accept === undefined || accept === "*/*" || accept === "application/json") return true;
+  return ctx.accepts("application/json") !== false;
 }
 
 class HttpPushRequest implements PushAuthRequest {

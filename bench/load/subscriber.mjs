@@ -1,0 +1,111 @@
+// One client socket: connects, joins its channel, and counts what arrives.
+import { connect } from "node:net";
+import { clientFrame, FrameCounter } from "./frames.mjs";
+
+// The sample key of RFC 6455 and its answer; a server cannot tell it from a fresh one.
+const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+const HEARTBEAT = clientFrame('[null,"2","phoenix","heartbeat",{}]');
+
+// All sockets read into the same memory: each read is handled to its end before the next begins.
+const shared = Buffer.allocUnsafe(256 * 1024);
+
+/** Deliveries of all subscribers together, with a call when their number reaches `wakeAt`. */
+export class Tally {
+  frames = 0;
+  wakeAt = Number.POSITIVE_INFINITY;
+  onWake = () => {};
+  onFailure = () => {};
+  pacer = undefined;
+
+  add(frames) {
+    this.frames += frames;
+    if (this.pacer) this.pacer.active = true;
+    if (this.frames >= this.wakeAt) this.onWake();
+  }
+}
+
+export class Subscriber {
+  counter = new FrameCounter();
+  #socket;
+  #tally;
+  #live = false;
+  #closing = false;
+
+  constructor(channel, tally) {
+    this.channel = channel;
+    this.#tally = tally;
+  }
+
+  /** Resolves once the join is answered with "ok". */
+  open({ port, localAddress }) {
+    return new Promise((resolve, reject) => {
+      let head = "";
+      const fail = (error) => {
+        if (this.#closing) return;
+        if (this.#live) this.#tally.onFailure(error);
+        else reject(error);
+      };
+      this.counter.onText = (text) => {
+        const [, ref, topic, event, payload] = JSON.parse(text);
+        if (ref !== "1" || topic !== this.channel || event !== "phx_reply") return;
+        if (payload.status !== "ok") return fail(new Error(`join refused: ${text}`));
+        this.counter.onText = undefined;
+        this.#live = true;
+        resolve();
+      };
+      const frames = (length, begin) => {
+        const count = this.counter.feed(shared, length, begin);
+        if (this.#live) this.#tally.add(count);
+      };
+      const handshake = (length) => {
+        const earlier = head.length;
+        head += shared.latin1Slice(0, length);
+        const end = head.indexOf("\r\n\r\n");
+        if (end === -1) return;
+        if (!head.startsWith("HTTP/1.1 101 ") || !head.includes(ACCEPT)) {
+          return fail(new Error(`no upgrade: ${head.slice(0, 200)}`));
+        }
+        read = frames;
+        this.#socket.write(clientFrame(JSON.stringify(["1", "1", this.channel, "phx_join", {}])));
+        if (end + 4 - earlier < length) frames(length, end + 4 - earlier);
+      };
+      let read = handshake;
+      this.#socket = connect({
+        port,
+        host: "127.0.0.1",
+        localAddress,
+        noDelay: true,
+        // `onread` hands over the bytes without building a stream chunk for each read.
+        onread: {
+          buffer: shared,
+          callback: (length) => {
+            try {
+              read(length, 0);
+            } catch (error) {
+              fail(error);
+            }
+            return true;
+          },
+        },
+      });
+      this.#socket.once("error", fail);
+      this.#socket.once("close", () => fail(new Error("the server closed a socket")));
+      this.#socket.write(
+        `GET /push_socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n` +
+          "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+          `Sec-WebSocket-Key: ${KEY}\r\n\r\n`,
+      );
+    });
+  }
+
+  heartbeat() {
+    this.#socket.write(HEARTBEAT);
+  }
+
+  /** With a reset, so that ten thousand ports do not wait out their minute before the next run. */
+  close() {
+    this.#closing = true;
+    this.#socket.resetAndDestroy();
+  }
+}

@@ -1,0 +1,137 @@
+// Which servers there are, and the one function that starts any of them.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+const local = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+/**
+ * The catalogue. To add a peer, add an entry: `args` are Node's arguments (or `command`, for
+ * another program), `env` what it needs to listen on 127.0.0.1 and the given port, `missing` a
+ * sentence where it cannot run here.
+ */
+export const SERVERS = {
+  floor: {
+    title: "floor",
+    args: [local("servers/floor.mjs")],
+    env: (port) => ({ PORT: String(port) }),
+  },
+  hexpush: {
+    title: "hexpush",
+    args: [local("../dist/main.js"), "serve"],
+    env: (port) => ({
+      HEXPUSH_HOST: "127.0.0.1",
+      HEXPUSH_PORT: String(port),
+      HEXPUSH_LOG_LEVEL: "warn",
+    }),
+    missing: () =>
+      existsSync(local("../dist/main.js"))
+        ? undefined
+        : "dist/main.js does not exist: run `npm run build` first",
+  },
+  "koa-ws": {
+    title: "koa + ws",
+    args: [local("servers/koa-ws.mjs")],
+    env: (port) => ({ PORT: String(port) }),
+  },
+};
+
+const started = new Set();
+
+// Whatever ends this process, the servers and generators that it started (and no others) end too.
+process.on("exit", () => {
+  for (const child of started) child.kill("SIGKILL");
+});
+
+/**
+ * Starts a program with the open-file limit raised as far as it goes, pinned to a CPU where
+ * `cpu` is a number. The shell and taskset both `exec`, so the child's pid is the program's own.
+ */
+export function launch(command, { cpu, env = {}, stdio }) {
+  const pin = cpu === undefined ? [] : ["taskset", "-c", String(cpu)];
+  const raise = 'ulimit -n "$(ulimit -Hn)" 2>/dev/null; exec "$@"';
+  const child = spawn("sh", ["-c", raise, "sh", ...pin, ...command], {
+    env: { ...cleanEnvironment(), ...env },
+    stdio,
+  });
+  started.add(child);
+  child.once("exit", () => started.delete(child));
+  return child;
+}
+
+/** Starts a server of the catalogue and resolves once it accepts connections. */
+export async function startServer(name, { cpu, collectable = false } = {}) {
+  const server = SERVERS[name];
+  const port = await freePort();
+  const preload = collectable ? ["--import", local("servers/gc-on-signal.mjs")] : [];
+  const command = server.command?.(port) ?? [process.execPath, ...preload, ...server.args];
+  const child = launch(command, {
+    cpu,
+    env: { NODE_ENV: "production", ...server.env(port) },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  const keep = (text) => {
+    output = (output + text).slice(-4000);
+  };
+  child.stdout.on("data", keep);
+  child.stderr.on("data", keep);
+
+  const deadline = Date.now() + 20_000;
+  while (!(await accepts(port))) {
+    if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
+      child.kill("SIGKILL");
+      throw new Error(`${name} did not start on port ${port}\n${output}`);
+    }
+    await sleep(25);
+  }
+  return {
+    name,
+    port,
+    pid: child.pid,
+    output: () => output,
+    async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill("SIGKILL");
+      await once(child, "exit");
+    },
+  };
+}
+
+/** The caller's own HEXPUSH_* settings and Node options must not colour the comparison. */
+function cleanEnvironment() {
+  const unwanted = /^(HEXPUSH_|NODE_OPTIONS$|PORT$)/;
+  return Object.fromEntries(Object.entries(process.env).filter(([key]) => !unwanted.test(key)));
+}
+
+function accepts(port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+/**
+ * A port below the range from which the kernel takes the generator's own ports, so that no client
+ * connection can ever sit on it; a fresh one each time, so that no old connection is in the way.
+ */
+async function freePort() {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const probe = createServer();
+    const free = await new Promise((resolve) => {
+      probe.once("error", () => resolve(false));
+      probe.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!free) continue;
+    await new Promise((resolve) => probe.close(resolve));
+    return port;
+  }
+}

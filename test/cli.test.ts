@@ -1,0 +1,111 @@
+import { execFile } from "node:child_process";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { startFailure, startServer } from "./support/server.js";
+
+const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const run = promisify(execFile);
+
+async function hexpush(
+  ...args: string[]
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  try {
+    return { code: 0, ...(await run(process.execPath, [MAIN, ...args])) };
+  } catch (error) {
+    return error as { code: number; stdout: string; stderr: string };
+  }
+}
+
+/** One line on standard error, and the exit code 1. */
+async function expectRefusal(env: Record<string, string>, line: string | RegExp, port?: number) {
+  const exit = await startFailure({ env, ...(port === undefined ? {} : { port }) });
+  expect(exit.code).toBe(1);
+  expect(exit.stderr).toMatch(/^hexpush: [^\n]+\n$/);
+  expect(exit.stderr).toMatch(line);
+}
+
+describe("hexpush serve", () => {
+  it("warns loudly where everyone may push, and names uWebSockets.js's package", async () => {
+    const server = await startServer();
+    onTestFinished(() => server.kill());
+    const lines = server.logs.items.map((line) => JSON.stringify(line)).join("\n");
+    expect(lines).toContain("DEVELOPMENT MODE");
+    expect(server.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+  });
+
+  it("is silent about it where a key is set, and shows no key", async () => {
+    const server = await startServer({ env: { HEXPUSH_API_KEYS: "very-secret-key" } });
+    onTestFinished(() => server.kill());
+    const lines = server.logs.items.map((line) => JSON.stringify(line)).join("\n");
+    expect(lines).not.toContain("DEVELOPMENT MODE");
+    expect(lines).not.toContain("very-secret-key");
+  });
+
+  it.each(["0.0.0.0", "example.com"])(
+    "refuses to listen on %s without a policy, and says what to set",
+    async (host) => {
+      await expectRefusal({ HEXPUSH_HOST: host }, /open to everyone: set HEXPUSH_API_KEYS/);
+    },
+  );
+
+  it("listens on any address where a key is set", async () => {
+    const server = await startServer({ env: { HEXPUSH_HOST: "0.0.0.0", HEXPUSH_API_KEYS: "k" } });
+    onTestFinished(() => server.kill());
+    const push = (authorization: string) =>
+      fetch(`http://127.0.0.1:${server.port}/api/push`, {
+        method: "POST",
+        headers: { "content-type": "application/json", authorization },
+        body: '{"channel":"a","event":"e","data":1}',
+      });
+    expect((await push("Bearer k")).status).toBe(200);
+    expect((await push("Bearer other")).status).toBe(403);
+  });
+
+  it("says in one line that its port is in use", async () => {
+    const holder = createServer().listen(0, "127.0.0.1");
+    onTestFinished(() => void holder.close());
+    await new Promise((resolve) => holder.once("listening", resolve));
+    const { port } = holder.address() as { port: number };
+    await expectRefusal({}, `cannot listen on 127.0.0.1 port ${port}: the port is in use`, port);
+  });
+
+  it("shares its port with no other hexpush", async () => {
+    const server = await startServer();
+    onTestFinished(() => server.kill());
+    await expectRefusal({}, "the port is in use", server.port);
+  });
+
+  it.each<[Record<string, string>, RegExp]>([
+    [{ HEXPUSH_LOG_LEVEL: "loud" }, /HEXPUSH_LOG_LEVEL must be one of/],
+    [{ HEXPUSH_API_KEYS: "sha256:short" }, /HEXPUSH_API_KEYS: key 1: "sha256:" must be followed/],
+    [
+      { HEXPUSH_ALLOWED_ORIGINS: "example.com" },
+      /HEXPUSH_ALLOWED_ORIGINS: "example.com" is no origin/,
+    ],
+  ])("names the wrong variable in %j in one line", async (env, line) => {
+    await expectRefusal(env, line);
+  });
+});
+
+describe("hexpush", () => {
+  it("prints every variable with --help", async () => {
+    const { code, stdout } = await hexpush("--help");
+    expect(code).toBe(0);
+    expect(stdout).toContain("HEXPUSH_API_KEYS");
+    expect(stdout).toContain("[4004]");
+  });
+
+  it("prints its version with --version", async () => {
+    expect((await hexpush("--version")).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it.each([[[]], [["serve", "--nonsense"]]])(
+    "explains itself and exits with 2 for the arguments %j",
+    async (args) => {
+      const { code, stderr } = await hexpush(...args);
+      expect([code, stderr]).toEqual([2, expect.stringContaining("usage: hexpush serve")]);
+    },
+  );
+});

@@ -1,0 +1,211 @@
+import { createServer } from "node:http";
+import { ContainerModule } from "inversify";
+import { pino } from "pino";
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  type AuthPolicy,
+  allowAll,
+  ConfigError,
+  createHexpush,
+  type Hexpush,
+  type HexpushOptions,
+  Json,
+  ListenError,
+  MemoryTransport,
+  type Message,
+  PushService,
+  TOKENS,
+  type Transport,
+} from "../src/index.js";
+import { RawClient } from "./support/raw-client.js";
+
+const quiet = { port: 0, logger: pino({ level: "silent" }) } as const;
+const started: Hexpush[] = [];
+
+async function start(
+  options: HexpushOptions = {},
+): Promise<{ hexpush: Hexpush; url: string; wsUrl: string }> {
+  const hexpush = createHexpush({ ...quiet, ...options });
+  started.push(hexpush);
+  const { url } = await hexpush.start();
+  return { hexpush, url, wsUrl: `${url.replace("http", "ws")}/push_socket` };
+}
+
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((hexpush) => hexpush.stop(0)));
+});
+
+function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(`${url}/api/push`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(body),
+  });
+}
+
+const push = { channel: "a", event: "e", data: 1 };
+
+/** A transport that takes everything down that it is handed. */
+function recording(): { transport: Transport; got: Message[] } {
+  const transport = new MemoryTransport();
+  const got: Message[] = [];
+  transport.connect({ onMessage: (message) => got.push(message) }).join("a");
+  return { transport, got };
+}
+
+describe("createHexpush", () => {
+  it("starts and stops a server inside a program, and again", async () => {
+    const { hexpush, url } = await start();
+    expect((await post(url, push)).status).toBe(200);
+    await hexpush.stop();
+    await expect(post(url, push)).rejects.toThrow();
+    const again = await hexpush.start();
+    expect((await post(again.url, push)).status).toBe(200);
+  });
+
+  it("runs two servers in one program side by side", async () => {
+    const [one, two] = [await start(), await start()];
+    const client = await RawClient.connect(one.wsUrl, "2.0.0");
+    await client.join("a");
+    await post(two.url, { ...push, data: "of the other" });
+    await post(one.url, { ...push, data: "of its own" });
+    expect((await client.frames.next()).payload).toEqual({ data: "of its own", event: "e" });
+  });
+
+  it("asks a policy of the host's", async () => {
+    const policy: AuthPolicy = {
+      authorizePush: ({ headers }) =>
+        headers["x-key"] === "mine"
+          ? { allow: true }
+          : { allow: false, answer: { status: 401, body: Json.of({ error: "who are you?" }) } },
+      authorizeConnect: ({ params }) => ({ allow: params.user === "me" }),
+      authorizeJoin: async ({ channel }) =>
+        channel === "a" ? { allow: true } : { allow: false, reason: "not yours" },
+    };
+    const { url, wsUrl } = await start({ policy });
+    const denied = await post(url, push);
+    expect([denied.status, await denied.json()]).toEqual([401, { error: "who are you?" }]);
+    await expect(RawClient.connect(wsUrl, "2.0.0")).rejects.toThrow("403");
+    const client = await RawClient.connect(wsUrl, "2.0.0", { user: "me" });
+    await expect(client.join("b")).rejects.toThrow("not yours");
+    await client.join("a");
+    expect((await post(url, push, { "x-key": "mine" })).status).toBe(200);
+    expect((await client.frames.next()).payload).toEqual({ data: 1, event: "e" });
+  });
+
+  it("delivers through a transport of the host's beside its own", async () => {
+    const { transport, got } = recording();
+    const { hexpush, url, wsUrl } = await start({ transports: [transport] });
+    const client = await RawClient.connect(wsUrl, "2.0.0");
+    await client.join("a");
+    await post(url, push);
+    await client.frames.next();
+    expect(got).toEqual([{ channel: "a", event: "e", data: Json.of(1) }]);
+    expect(hexpush.push(["a", "a", "b"], "e", { any: "value" })).toEqual({
+      channels: ["a", "b"],
+      deliveries: 2,
+    });
+    expect((await client.frames.next()).payload).toEqual({ data: { any: "value" }, event: "e" });
+  });
+
+  it("names what is wrong with a push of the host's", () => {
+    const hexpush = createHexpush(quiet);
+    expect(() => hexpush.push("", "e", 1)).toThrow("channel must not be empty");
+    expect(() => hexpush.push("a", "e", undefined)).toThrow(TypeError);
+  });
+
+  it("runs Koa middleware of the host's before its routes, in their order", async () => {
+    const seen: string[] = [];
+    const { url } = await start({
+      middleware: [
+        (ctx, next) => {
+          seen.push(`first ${ctx.path}`);
+          return next();
+        },
+        (ctx, next) => {
+          seen.push("second");
+          if (ctx.path !== "/hello") return next();
+          ctx.body = { hello: "world" };
+        },
+      ],
+    });
+    expect(await (await fetch(`${url}/hello`)).json()).toEqual({ hello: "world" });
+    expect((await post(url, push)).status).toBe(200);
+    expect(seen).toEqual(["first /hello", "second", "first /api/push", "second"]);
+  });
+
+  it("serves its HTTP API on node:http as well", async () => {
+    const { transport, got } = recording();
+    const server = createServer(createHexpush({ ...quiet, transports: [transport] }).callback());
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    const response = await post(`http://127.0.0.1:${port}`, push);
+    expect(await response.text()).toBe('{"channel":["a"],"data":1,"event":"e"}');
+    expect(got).toHaveLength(1);
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it("resolves every token, the first time it is asked", () => {
+    for (const [name, token] of Object.entries(TOKENS)) {
+      if (name === "middleware" || name === "transport") continue;
+      expect(createHexpush(quiet).container.get<unknown>(token), name).toBeDefined();
+    }
+  });
+
+  it("lets a module replace any binding", async () => {
+    const { transport, got } = recording();
+    const replaced = new ContainerModule(({ rebind }) => {
+      // The one that delivers to nobody but the recorder, in place of the sockets.
+      rebind(TOKENS.transport).toConstantValue(transport);
+      rebind(TOKENS.origins).toConstantValue({ allows: () => false });
+      rebind(TOKENS.pushes).toResolvedValue(
+        (policy, only) =>
+          new PushService(policy, [only], {
+            channelNameBytesMax: 3,
+            eventNameBytesMax: 3,
+            channelsMax: 1,
+          }),
+        [TOKENS.guardedPolicy, TOKENS.transport],
+      );
+    });
+    const { url } = await start({ modules: [replaced] });
+    expect((await post(url, { ...push, channel: "too long" })).status).toBe(422);
+    expect((await post(url, push)).status).toBe(200);
+    expect(got).toHaveLength(1);
+    const cors = await post(url, push, { origin: "http://page.example" });
+    expect(cors.headers.get("access-control-allow-origin")).toBeNull();
+  });
+
+  it("refuses an open push endpoint on another address than loopback", () => {
+    for (const host of [
+      "0.0.0.0",
+      "::",
+      "10.0.0.1",
+      "127.0.0.1.example.com",
+      "localhost.example.com",
+    ]) {
+      expect(() => createHexpush({ ...quiet, host })).toThrow(ConfigError);
+    }
+    for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+      createHexpush({ ...quiet, host });
+    createHexpush({ ...quiet, host: "0.0.0.0", apiKeys: ["k"] });
+    // Nor by a policy that a host has put there without a thought.
+    expect(() => createHexpush({ ...quiet, host: "0.0.0.0", policy: allowAll })).toThrow(
+      ConfigError,
+    );
+    createHexpush({ ...quiet, host: "0.0.0.0", policy: { ...allowAll } });
+  });
+
+  it("names a wrong setting", () => {
+    expect(() => createHexpush({ port: -1 })).toThrow(
+      "port must be a whole number from 0 to 65535",
+    );
+    expect(() => createHexpush({ apiKeys: ["has blank"] })).toThrow("key 1");
+  });
+
+  it("rejects where its port is taken", async () => {
+    const { url } = await start();
+    const second = createHexpush({ ...quiet, port: Number(new URL(url).port) });
+    await expect(second.start()).rejects.toThrow(ListenError);
+  });
+});
