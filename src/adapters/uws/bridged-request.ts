@@ -1,7 +1,9 @@
-import { EventEmitter } from "node:events";
 import { Readable } from "node:stream";
+import { BridgedSocket } from "./bridged-socket.js";
 import type { RawResponse } from "./raw-http.js";
 import type { RequestHead } from "./request-head.js";
+
+type DestroyCallback = (error?: Error | null) => void;
 
 /** The client's side of a bridged request: what handlers use of `http.IncomingMessage`. */
 export class BridgedRequest extends Readable {
@@ -13,17 +15,18 @@ export class BridgedRequest extends Readable {
   readonly trailers = {};
   readonly rawTrailers: string[] = [];
   readonly socket: BridgedSocket;
+  /** The body comes in chunks: its length is not known before its end. */
+  readonly isChunked: boolean;
   /** The whole body has come. */
   complete = false;
   aborted = false;
   readonly #raw: RawResponse;
-  readonly #hasBody: boolean;
-  #paused = false;
-  #dropping = false;
   #bytes = 0;
-  /** Called when the body's last byte has come, or when `dropBody`'s bound is passed. */
-  onDropped: (() => void) | undefined;
-  #dropBytesMax = 0;
+  #mayPause = true;
+  #paused = false;
+  #released = false;
+  /** Set where nobody wants the body any more: how much of it is still taken, and what then happens. */
+  #drop: { readonly bytesMax: number; readonly done: () => void } | undefined;
 
   constructor(
     raw: RawResponse,
@@ -36,10 +39,7 @@ export class BridgedRequest extends Readable {
     this.headers = head.headers;
     this.rawHeaders = head.rawHeaders;
     this.socket = new BridgedSocket(raw);
-    const length = head.headers["content-length"];
-    this.#hasBody =
-      head.headers["transfer-encoding"] !== undefined ||
-      (length !== undefined && Number(length) > 0);
+    this.isChunked = head.headers["transfer-encoding"] !== undefined;
   }
 
   get connection(): BridgedSocket {
@@ -49,52 +49,47 @@ export class BridgedRequest extends Readable {
   /** Bytes of the body that have not come yet; undefined where their number is not known. */
   get bytesOutstanding(): number | undefined {
     if (this.complete) return 0;
-    const length = this.headers["content-length"];
-    return length === undefined ? undefined : Number(length) - this.#bytes;
+    return this.isChunked ? undefined : Number(this.headers["content-length"]) - this.#bytes;
   }
 
   /** Starts taking the body; must be called within the request's own callback. */
   receive(): void {
-    if (!this.#hasBody) {
+    const length = this.headers["content-length"];
+    if (!this.isChunked && (length === undefined || Number(length) === 0)) {
       this.complete = true;
       this.push(null);
       return;
     }
-    this.#raw.onData((chunk, isLast) => {
-      this.#bytes += chunk.byteLength;
-      if (isLast) this.complete = true;
-      if (this.#dropping) {
-        if (isLast || this.#bytes > this.#dropBytesMax) this.onDropped?.();
-        return;
-      }
-      if (this.destroyed) return;
-      // uWebSockets.js takes the chunk's memory back when this callback returns.
-      const wantsMore = chunk.byteLength === 0 || this.push(Buffer.from(chunk.slice(0)));
-      if (isLast) this.push(null);
-      else if (!wantsMore && !this.#paused) {
-        this.#paused = true;
-        this.#raw.pause();
-      }
-    });
+    this.#raw.onData((chunk, isLast) => this.#onData(chunk, isLast));
   }
 
-  /** Takes and drops what is still to come of the body, at most `bytesMax`. */
-  dropBody(bytesMax: number): void {
-    this.#dropping = true;
-    this.#dropBytesMax = this.#bytes + bytesMax;
+  /** From now on the client's bytes are taken as they come, whether or not somebody reads them. */
+  keepFlowing(): void {
+    this.#mayPause = false;
     this.#unpause();
   }
 
-  abort(): void {
+  /** Takes and drops what is still to come of the body, at most `bytesMax`, then calls `done`. */
+  dropBody(bytesMax: number, done: () => void): void {
+    this.#drop = { bytesMax: this.#bytes + bytesMax, done };
+    this.keepFlowing();
+  }
+
+  /**
+   * The answer is complete: the rest of the body is nobody's, and the connection serves the next
+   * request. Nothing of the connection may be touched from now on.
+   */
+  release(): void {
+    this.#released = true;
+    this.socket.release();
+    // As with Node: who waits for the end of a request that nobody reads is told it.
+    if (this.complete && !this.readableEnded && this.#isWaitedFor()) this.resume();
+  }
+
+  onConnectionLost(): void {
     this.socket.closed();
     if (this.destroyed) return;
-    if (this.complete && this.readableEnded) return;
-    this.aborted = true;
-    this.#dropping = true;
-    this.emit("aborted");
-    const error = Object.assign(new Error("aborted"), { code: "ECONNRESET" });
-    // As with Node: without a listener the error would end the process.
-    this.destroy(this.listenerCount("error") > 0 ? error : undefined);
+    this.destroy(Object.assign(new Error("aborted"), { code: "ECONNRESET" }));
   }
 
   setTimeout(_ms: number): this {
@@ -105,78 +100,60 @@ export class BridgedRequest extends Readable {
     this.#unpause();
   }
 
+  /** As with Node, a request that is destroyed before its end takes the connection with it. */
+  override _destroy(error: Error | null, callback: DestroyCallback): void {
+    if (!this.#released && !(this.complete && this.readableEnded)) {
+      this.aborted = true;
+      this.emit("aborted");
+      this.socket.destroy();
+    }
+    // As with Node: without a listener the error would end the process.
+    callback(this.listenerCount("error") > 0 ? error : null);
+  }
+
+  #onData(chunk: ArrayBuffer, isLast: boolean): void {
+    this.#bytes += chunk.byteLength;
+    const isWanted = this.#drop === undefined && !this.#released && !this.destroyed;
+    if (isWanted && chunk.byteLength > 0) {
+      // uWebSockets.js takes the chunk's memory back when this callback returns.
+      const wantsMore = this.push(Buffer.from(chunk.slice(0)));
+      if (!wantsMore && !isLast && this.#mayPause && !this.#paused) {
+        this.#paused = true;
+        this.#raw.pause();
+      }
+    }
+    if (isLast) {
+      // How uWebSockets.js reads chunks is too lenient to trust what it takes for their end. Within
+      // this turn it closes the connection if more bytes are there, and the request never was whole.
+      if (this.isChunked) setImmediate(() => this.#onEnd());
+      else this.#onEnd();
+    } else if (this.#drop !== undefined && this.#bytes > this.#drop.bytesMax) {
+      this.#dropped();
+    }
+  }
+
+  #onEnd(): void {
+    if (this.destroyed) return;
+    this.complete = true;
+    this.push(null);
+    if (this.#drop !== undefined) this.#dropped();
+    else if (this.#released && this.#isWaitedFor()) this.resume();
+  }
+
+  /** In another turn: what is in uWebSockets.js's hands in this one must get out first. */
+  #dropped(): void {
+    const { done } = this.#drop ?? {};
+    this.#drop = { bytesMax: Number.POSITIVE_INFINITY, done: () => {} };
+    if (done !== undefined) setImmediate(done);
+  }
+
+  #isWaitedFor(): boolean {
+    return this.listenerCount("close") > 0 || this.listenerCount("end") > 0;
+  }
+
   #unpause(): void {
-    if (!this.#paused || this.aborted || this.socket.destroyed) return;
+    if (!this.#paused || this.#released || this.socket.destroyed) return;
     this.#paused = false;
     this.#raw.resume();
-  }
-}
-
-/** The connection as handlers see it: an address, and whether it is still there. */
-export class BridgedSocket extends EventEmitter {
-  readonly encrypted = false;
-  destroyed = false;
-  #raw: RawResponse | undefined;
-  #remoteAddress: string | undefined;
-
-  constructor(raw: RawResponse) {
-    super();
-    this.#raw = raw;
-  }
-
-  get readable(): boolean {
-    return !this.destroyed;
-  }
-
-  get writable(): boolean {
-    return !this.destroyed;
-  }
-
-  /** Undefined once the answer is complete, unless it was asked for before. */
-  get remoteAddress(): string | undefined {
-    if (this.#remoteAddress === undefined && this.#raw !== undefined) {
-      this.#remoteAddress = Buffer.from(this.#raw.getRemoteAddressAsText()).toString("latin1");
-    }
-    return this.#remoteAddress;
-  }
-
-  /** The answer is complete: the connection is not this request's any more. */
-  release(): void {
-    this.#raw = undefined;
-  }
-
-  /** The connection was lost. */
-  closed(): void {
-    this.#raw = undefined;
-    if (this.destroyed) return;
-    this.destroyed = true;
-    this.emit("close");
-  }
-
-  destroy(): this {
-    const raw = this.#raw;
-    // The abort handler runs within `close`, and marks this socket.
-    raw?.close();
-    return this;
-  }
-
-  setTimeout(): this {
-    return this;
-  }
-
-  setNoDelay(): this {
-    return this;
-  }
-
-  setKeepAlive(): this {
-    return this;
-  }
-
-  ref(): this {
-    return this;
-  }
-
-  unref(): this {
-    return this;
   }
 }

@@ -1,9 +1,11 @@
-import { STATUS_CODES, validateHeaderName, validateHeaderValue } from "node:http";
-import { Writable } from "node:stream";
-import type { BridgedRequest, BridgedSocket } from "./bridged-request.js";
+import { STATUS_CODES } from "node:http";
+import type { BridgedRequest } from "./bridged-request.js";
+import type { BridgedSocket } from "./bridged-socket.js";
+import { PacedBody } from "./paced-body.js";
 import { LINGER_BYTES_MAX, LINGER_MS_MAX, type RawResponse } from "./raw-http.js";
+import { ResponseWithHeaders } from "./response-headers.js";
+import { writeEndOfHead, writeWholeBody } from "./unended-answer.js";
 
-type HeaderValue = string | number | readonly string[];
 type WriteCallback = (error?: Error | null) => void;
 
 /** uWebSockets.js writes these itself, from what it really sends. */
@@ -23,24 +25,23 @@ let corked: BridgedResponse | undefined;
 const writeCorked = (): void => corked?.writeWhole();
 
 /** The server's side of a bridged request: what handlers use of `http.ServerResponse`. */
-export class BridgedResponse extends Writable {
-  statusCode = 200;
-  statusMessage = "";
-  headersSent = false;
-  sendDate = true;
+export class BridgedResponse extends ResponseWithHeaders {
   readonly req: BridgedRequest;
   /** Called once, when the answer is complete or the connection lost. */
   onceSettled: (() => void) | undefined;
   readonly #raw: RawResponse;
   readonly #isDraining: () => boolean;
-  /** Name in lower case → the name as it was set, and the value. */
-  readonly #headers = new Map<string, [name: string, value: HeaderValue]>();
   #whole: string | Uint8Array | undefined;
+  /** How the body goes out, where it does not go out whole. */
+  #body: PacedBody | undefined;
+  /** Bytes of the body that are written, and how many the handler has declared. */
+  #written = 0;
+  #declared: number | undefined;
+  /** The connection ends with this answer. */
+  #isLast = false;
   #lost = false;
   #answered = false;
   #lingers = false;
-  /** Bytes of a declared content-length that are not written yet. */
-  #declared: number | undefined;
 
   constructor(raw: RawResponse, request: BridgedRequest, isDraining: () => boolean) {
     super();
@@ -62,71 +63,15 @@ export class BridgedResponse extends Writable {
     return this.writableEnded;
   }
 
-  setHeader(name: string, value: HeaderValue): this {
-    if (this.headersSent) {
-      throw Object.assign(new Error("Cannot set headers after they are sent to the client"), {
-        code: "ERR_HTTP_HEADERS_SENT",
-      });
-    }
-    validateHeaderName(name);
-    if (typeof value === "string" || typeof value === "number") {
-      validateHeaderValue(name, String(value));
-    } else {
-      for (const each of value) validateHeaderValue(name, each);
-    }
-    this.#headers.set(name.toLowerCase(), [name, value]);
-    return this;
-  }
-
-  setHeaders(headers: Iterable<[string, HeaderValue]>): this {
-    for (const [name, value] of headers) this.setHeader(name, value);
-    return this;
-  }
-
-  appendHeader(name: string, value: string | readonly string[]): this {
-    const before = this.getHeader(name);
-    const values = before === undefined ? [] : Array.isArray(before) ? before : [String(before)];
-    return this.setHeader(name, [...values, ...(typeof value === "string" ? [value] : value)]);
-  }
-
-  getHeader(name: string): HeaderValue | undefined {
-    return this.#headers.get(name.toLowerCase())?.[1];
-  }
-
-  getHeaders(): Record<string, HeaderValue> {
-    const headers: Record<string, HeaderValue> = Object.create(null);
-    for (const [name, [, value]] of this.#headers) headers[name] = value;
-    return headers;
-  }
-
-  getHeaderNames(): string[] {
-    return [...this.#headers.keys()];
-  }
-
-  hasHeader(name: string): boolean {
-    return this.#headers.has(name.toLowerCase());
-  }
-
-  removeHeader(name: string): void {
-    this.#headers.delete(name.toLowerCase());
-  }
-
-  writeHead(
-    status: number,
-    second?: string | Record<string, HeaderValue>,
-    third?: Record<string, HeaderValue>,
-  ): this {
-    this.statusCode = status;
-    if (typeof second === "string") this.statusMessage = second;
-    const headers = typeof second === "string" ? third : second;
-    for (const [name, value] of Object.entries(headers ?? {})) this.setHeader(name, value);
-    return this;
-  }
-
   /** The head leaves with the answer's first byte: uWebSockets.js has no head of its own. */
   flushHeaders(): void {}
 
+  /** uWebSockets.js has told the client to continue before the handler was called. */
   writeContinue(): void {}
+
+  writeProcessing(): void {}
+
+  writeEarlyHints(): void {}
 
   addTrailers(): void {}
 
@@ -138,7 +83,7 @@ export class BridgedResponse extends Writable {
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
     if (
       (typeof chunk === "string" || chunk instanceof Uint8Array) &&
-      !this.headersSent &&
+      this.#body === undefined &&
       !this.writableEnded &&
       this.writableLength === 0
     ) {
@@ -156,11 +101,13 @@ export class BridgedResponse extends Writable {
       callback();
       return;
     }
-    this.#raw.cork(() => {
-      if (!this.headersSent) this.#declared = this.#writeHead();
-      if (this.#declared === undefined) this.#writeChunk(chunk, callback);
-      else this.#writeDeclared(chunk, this.#declared, callback);
-    });
+    if (this.#body === undefined) this.#declared = this.#declaredLength();
+    this.#written += chunk.length;
+    if (this.#declared !== undefined && this.#written > this.#declared) {
+      callback(new Error("the answer is longer than its content-length"));
+      return;
+    }
+    this.#raw.cork(() => this.#writePaced(chunk, callback));
   }
 
   override _final(callback: WriteCallback): void {
@@ -168,21 +115,17 @@ export class BridgedResponse extends Writable {
       callback();
       return;
     }
-    if (this.headersSent) {
-      this.#finishStream();
+    if (this.#body !== undefined) {
+      this.#finishPaced();
       callback();
       return;
     }
-    const whole = this.#whole ?? "";
-    if (!this.#hasNoBody() && whole.length > WHOLE_BYTES_MAX) {
-      // Through `_write`, which knows how to wait for the client.
-      const bytes = typeof whole === "string" ? Buffer.from(whole) : whole;
-      this.#headers.set("content-length", ["content-length", bytes.length]);
-      this._write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), "utf8", callback);
+    if (!this.#hasNoBody() && this.#wholeLength() > WHOLE_BYTES_MAX) {
+      this.#writeBig(callback);
       return;
     }
     if (this.#mustLinger()) {
-      this.#answerAndLinger(whole);
+      this.#answerAndLinger();
     } else {
       corked = this;
       this.#raw.cork(writeCorked);
@@ -194,140 +137,165 @@ export class BridgedResponse extends Writable {
   /** Called within `cork`, by this file only. */
   writeWhole(): void {
     const declared = this.#writeHead();
-    const close = this.#closesConnection();
+    // Elsewhere `end` writes the field itself; it takes any value of five letters for "close".
+    if (this.req.headers.connection?.length === 5) this.#raw.writeHeader("connection", "close");
+    this.req.keepFlowing();
+    if (!this.#hasNoBody()) this.#raw.end(this.#whole, this.#isLast);
+    else if (declared === undefined) this.#raw.endWithoutBody();
+    else this.#raw.endWithoutBody(declared, this.#isLast);
     this.#settle();
-    if (this.#hasNoBody()) this.#raw.endWithoutBody(declared, close);
-    else this.#raw.end(this.#whole ?? "", close);
   }
 
   override _destroy(error: Error | null, callback: WriteCallback): void {
     // A handler that gives up in the middle of an answer: its client must see that it is not whole.
     if (!this.#answered && !this.#lost && !this.#lingers) this.#raw.close();
-    callback(error);
+    // As with Node: without a listener the error would end the process.
+    callback(this.listenerCount("error") > 0 ? error : null);
   }
 
-  /** The connection was lost. */
-  abort(): void {
+  /** Not `abort`: by a method of this name Node's `pipeline` takes a stream for a client's request. */
+  onConnectionLost(): void {
     if (this.#answered) return;
     this.#lost = true;
     this.#settle();
     this.destroy();
+    this.#body?.onConnectionLost();
   }
 
   /** @returns the content-length that the handler declared. */
   #writeHead(): number | undefined {
-    this.headersSent = true;
-    const { statusCode } = this;
-    const reason = statusText(this.statusMessage) || STATUS_CODES[statusCode] || "unknown";
-    this.#raw.writeStatus(`${statusCode} ${reason}`);
-    let declared: number | undefined;
-    for (const [key, [name, value]] of this.#headers) {
-      if (key === "content-length") declared = Number(value);
+    this.markHeadWritten();
+    this.#isLast = this.#endsConnection();
+    const status = validStatus(this.statusCode);
+    const reason = statusText(this.statusMessage) || STATUS_CODES[status] || "unknown";
+    this.#raw.writeStatus(`${status} ${reason}`);
+    for (const [key, [name, value]] of this.fields) {
       if (OWN_HEADERS.has(key)) continue;
       if (typeof value === "string") this.#raw.writeHeader(name, headerText(value));
       else if (typeof value === "number") this.#raw.writeHeader(name, String(value));
       else for (const each of value) this.#raw.writeHeader(name, headerText(each));
     }
-    if (this.#closesConnection()) this.#raw.writeHeader("connection", "close");
-    return declared;
+    return this.#declaredLength();
   }
 
-  #writeChunk(chunk: Buffer, callback: WriteCallback): void {
-    if (this.#raw.write(chunk)) {
-      callback();
-      return;
-    }
-    this.#raw.onWritable(() => {
-      callback();
-      return true;
-    });
+  #declaredLength(): number | undefined {
+    // RFC 9110, section 8.6: none with 204.
+    if (this.statusCode === 204) return undefined;
+    const value = this.fields.get("content-length")?.[1];
+    const length = value === undefined ? Number.NaN : Number(value);
+    return Number.isSafeInteger(length) && length >= 0 ? length : undefined;
   }
 
-  /** Calls back once the client has taken it. */
-  #writeDeclared(chunk: Buffer, total: number, callback: WriteCallback): void {
-    const start = this.#raw.getWriteOffset();
-    if (start + chunk.length > total) {
-      this.destroy(new Error("the answer is longer than its content-length"));
-      callback();
-      return;
-    }
-    const [ok, done] = this.#raw.tryEnd(chunk, total);
-    if (done) this.#settle();
-    if (ok || done) {
-      callback();
-      return;
-    }
-    this.#raw.onWritable((offset) => {
-      const [okNow, doneNow] = this.#raw.tryEnd(chunk.subarray(offset - start), total);
-      if (doneNow) this.#settle();
-      if (okNow || doneNow) callback();
-      return okNow;
-    });
+  #wholeLength(): number {
+    return this.#whole?.length ?? 0;
   }
 
-  #finishStream(): void {
-    if (this.#declared !== undefined) {
-      // Shorter than declared: only a lost connection tells the client so.
+  #writeBig(callback: WriteCallback): void {
+    const whole = this.#whole ?? "";
+    const bytes = typeof whole === "string" ? Buffer.from(whole) : whole;
+    this.#declared = bytes.length;
+    this.#written = bytes.length;
+    this.#raw.cork(() =>
+      this.#writePaced(bytes, (error) => {
+        if (!this.#answered && !this.#lost) this.#finishPaced();
+        callback(error);
+      }),
+    );
+  }
+
+  #writePaced(bytes: Uint8Array, callback: WriteCallback): void {
+    if (this.#body === undefined) {
+      this.#body = new PacedBody(this.#raw);
+      this.#writeHead();
+      if (this.#isLast) this.#raw.writeHeader("connection", "close");
+    }
+    // uWebSockets.js cannot end the connection behind a body of a length that was told before.
+    if (this.#declared === undefined || this.#isLast) {
+      this.#body.writeChunks(bytes, callback);
+      return;
+    }
+    if (this.#written === this.#declared) this.req.keepFlowing();
+    this.#body.writePart(bytes, this.#declared, () => this.#settle(), callback);
+  }
+
+  #finishPaced(): void {
+    if (this.#declared !== undefined && this.#written < this.#declared) {
+      // Only a lost connection tells the client so.
       this.#raw.close();
       return;
     }
-    const close = this.#closesConnection();
+    this.req.keepFlowing();
+    this.#raw.cork(() => this.#raw.end(undefined, this.#isLast));
     this.#settle();
-    this.#raw.cork(() => this.#raw.end(undefined, close));
   }
 
   #hasNoBody(): boolean {
     const { statusCode } = this;
-    return this.req.method === "HEAD" || statusCode === 204 || statusCode === 304;
+    return (
+      this.req.method === "HEAD" || statusCode === 204 || statusCode === 304 || statusCode < 200
+    );
   }
 
-  #closesConnection(): boolean {
-    if (this.#isDraining()) return true;
-    const value = this.#headers.get("connection")?.[1];
-    return typeof value === "string" && value.toLowerCase() === "close";
+  /**
+   * True where one of both sides asks for it, and behind chunks: how uWebSockets.js reads these is
+   * too lenient to let anything behind them run.
+   */
+  #endsConnection(): boolean {
+    if (this.req.isChunked || this.#isDraining()) return true;
+    const asked = this.req.headers.connection;
+    if (asked !== undefined && hasClose(asked)) return true;
+    const value = this.fields.get("connection")?.[1];
+    return typeof value === "string" && hasClose(value);
   }
 
-  /** The client is still sending a body that nobody reads, and too much of it to wait for. */
+  /**
+   * The client is still sending a body that nobody reads, of unknown length or too much to wait
+   * for; or the connection is to be closed behind an answer that uWebSockets.js cannot close it for.
+   */
   #mustLinger(): boolean {
     const outstanding = this.req.bytesOutstanding;
-    return outstanding === undefined || outstanding > LINGER_BYTES_MAX;
+    if (outstanding === undefined || outstanding > LINGER_BYTES_MAX) return true;
+    return this.#hasNoBody() && this.#declaredLength() === undefined && this.#endsConnection();
   }
 
   /**
    * Answers now, and closes the connection once the client has stopped sending or had its chance:
    * closing at once would reset the connection, and the answer could be lost with it.
    */
-  #answerAndLinger(whole: string | Uint8Array): void {
-    const body = Buffer.from(this.#hasNoBody() ? "" : (whole as string));
+  #answerAndLinger(): void {
     this.#lingers = true;
-    this.#headers.set("connection", ["connection", "close"]);
     this.#raw.cork(() => {
       this.#writeHead();
-      // uWebSockets.js ends a header line with CRLF, so the body's own last line break is left to it.
-      this.#raw.writeHeader(
-        "content-length",
-        Buffer.concat([Buffer.from(`${body.length + 2}\r\n\r\n`), body]),
-      );
+      if (this.#hasNoBody()) writeEndOfHead(this.#raw);
+      else writeWholeBody(this.#raw, Buffer.from((this.#whole ?? "") as string));
     });
     const close = (): void => {
       clearTimeout(timer);
       if (!this.#lost) this.#raw.close();
     };
-    const timer = setTimeout(close, LINGER_MS_MAX);
-    this.req.onDropped = close;
-    this.req.dropBody(LINGER_BYTES_MAX);
+    const timer = setTimeout(close, LINGER_MS_MAX).unref();
+    if (this.req.complete) setImmediate(close);
+    else this.req.dropBody(LINGER_BYTES_MAX, close);
   }
 
   #settle(): void {
     if (!this.#lost) {
       this.#answered = true;
-      this.socket.release();
-      if (!this.req.complete) this.req.dropBody(Number.POSITIVE_INFINITY);
+      this.req.release();
     }
     const settled = this.onceSettled;
     this.onceSettled = undefined;
     settled?.();
   }
+}
+
+function validStatus(status: number): number {
+  const code = Number(status) | 0;
+  return code >= 100 && code <= 999 ? code : 500;
+}
+
+function hasClose(connection: string): boolean {
+  return connection === "close" || /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i.test(connection);
 }
 
 /** Nothing where the handler set a text that could end the status line. */

@@ -1,12 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { STATUS_CODES } from "node:http";
+import { METHODS, STATUS_CODES } from "node:http";
 import { BridgedRequest } from "./bridged-request.js";
 import { BridgedResponse } from "./bridged-response.js";
 import type { RawRequest, RawResponse } from "./raw-http.js";
 import { readRequestHead } from "./request-head.js";
+import { writeJsonBody } from "./unended-answer.js";
 
 /** What Koa's `app.callback()` is, and any other handler for `node:http`. */
 export type NodeRequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** Names of methods are case-sensitive (RFC 9110, section 9.1); Node knows no others either. */
+const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 
 export interface HttpBridgeOptions {
   /** Answers tell the client to close the connection, as a draining server's must. */
@@ -21,6 +25,10 @@ export interface HttpBridgeOptions {
  * its request came (so are all of hexpush's own with a policy that decides at once); where one
  * takes longer and bytes of the next request are there already, uWebSockets.js closes the
  * connection, which RFC 9112, section 9.3.2 asks pipelining clients to bear.
+ *
+ * A request whose body comes in chunks is the last one on its connection (`connection: close`):
+ * uWebSockets.js reads chunks too leniently to trust what it takes for their end. If more bytes are
+ * there in the same read, the connection is closed and the request counts as broken off.
  */
 export class HttpBridge {
   readonly #handler: NodeRequestHandler;
@@ -52,15 +60,17 @@ export class HttpBridge {
 
   handle(raw: RawResponse, rawRequest: RawRequest): void {
     const head = readRequestHead((each) => rawRequest.forEach(each));
-    if (head.fault !== undefined) {
-      refuse(raw, 400, head.fault);
+    const method = rawRequest.getCaseSensitiveMethod();
+    const fault = head.fault ?? (KNOWN_METHODS.has(method) ? undefined : "The method is unknown.");
+    if (fault !== undefined) {
+      refuse(raw, 400, fault);
       return;
     }
     const query = rawRequest.getQuery();
     const path = rawRequest.getUrl();
     const request = new BridgedRequest(
       raw,
-      rawRequest.getCaseSensitiveMethod(),
+      method,
       query === undefined ? path : `${path}?${query}`,
       head,
     );
@@ -75,8 +85,8 @@ export class HttpBridge {
     };
     response.onceSettled = done;
     raw.onAborted(() => {
-      response.abort();
-      request.abort();
+      request.onConnectionLost();
+      response.onConnectionLost();
     });
     request.receive();
     // The bridged pair implements what handlers use of Node's classes, not every member of theirs.
@@ -84,32 +94,17 @@ export class HttpBridge {
   }
 }
 
-/**
- * Answers and closes the connection, so that nothing behind this request runs.
- *
- * `end(body, true)` would let uWebSockets.js go on with the bytes that it holds already, so the
- * answer is written as header text and the request stays pending: should more bytes of the same
- * read follow, uWebSockets.js closes the connection itself.
- */
+/** Answers and closes the connection, so that nothing behind this request runs. */
 export function refuse(raw: RawResponse, status: number, message: string): void {
   let open = true;
   raw.onAborted(() => {
     open = false;
   });
-  writeFinalAnswer(raw, status, message);
-  setImmediate(() => {
-    if (open) raw.close();
-  });
-}
-
-function writeFinalAnswer(raw: RawResponse, status: number, message: string): void {
-  // uWebSockets.js ends a header line with CRLF; here that line break is the body's last two bytes.
-  const body = JSON.stringify({ error: message });
-  const length = Buffer.byteLength(body) + 2;
   raw.cork(() => {
     raw.writeStatus(`${status} ${STATUS_CODES[status] ?? ""}`);
-    raw.writeHeader("content-type", "application/json; charset=utf-8");
-    raw.writeHeader("connection", "close");
-    raw.writeHeader("content-length", `${length}\r\n\r\n${body}`);
+    writeJsonBody(raw, JSON.stringify({ error: message }));
+  });
+  setImmediate(() => {
+    if (open) raw.close();
   });
 }

@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { type AuthPolicy, createHexpush, type Hexpush, Json, TOKENS } from "../../src/index.js";
+import { type Block, blocksOf, readPage } from "./markdown.js";
+
+// Each ```text frames VSN block of docs/protocol.md is played on a socket of its own against the
+// running server:
+// - `→ TEXT` the client sends a text frame, `→ hex XX XX …` a binary one, `→ bytes N` a text frame
+//   of N characters, `→ close CODE` a close frame;
+// - `← TEXT` the server sends exactly this text frame;
+// - `← close CODE [REASON]` the server's close code, `← lost` a connection that ends without one;
+// - `push JSON` somebody posts this to /api/push;
+// - `disconnect ID` the program closes the sockets of this id, `drain` it stops.
+// Nothing else may arrive: a heartbeat behind each step must be answered next.
+
+const PAGE = "docs/protocol.md";
+const blocks = blocksOf(readPage(PAGE)).filter(
+  ({ language, info }) => language === "text" && info.startsWith("frames"),
+);
+
+const policy: AuthPolicy = {
+  authorizePush: () => ({ allow: true }),
+  authorizeConnect: () => ({ allow: true, identity: { socketId: "ann" } }),
+  authorizeJoin: ({ channel }) => {
+    if (channel === "secret") return { allow: false };
+    if (channel === "vip") return { allow: false, reason: "members only" };
+    if (channel === "greeting") return { allow: true, response: Json.of({ hello: "you" }) };
+    return { allow: true };
+  },
+};
+
+let hexpush: Hexpush;
+let origin: string;
+
+async function start(): Promise<void> {
+  hexpush = createHexpush({ port: 0, logLevel: "silent", policy });
+  ({ url: origin } = await hexpush.start());
+}
+
+beforeAll(start);
+afterAll(() => hexpush.stop(0));
+
+/** A raw client: what has come is there to be taken, in order. */
+class Client {
+  readonly #ws: WebSocket;
+  readonly #events: string[] = [];
+  #wake: (() => void) | undefined;
+
+  constructor(vsn: string) {
+    const query = vsn === "none" ? "" : `?vsn=${vsn}`;
+    this.#ws = new WebSocket(`${origin.replace("http", "ws")}/push_socket/websocket${query}`);
+    this.#ws.on("open", () => this.#arrived("open"));
+    this.#ws.on("message", (data) => this.#arrived(String(data)));
+    this.#ws.on("error", () => {});
+    this.#ws.on("close", (code, reason) => {
+      this.#arrived(code === 1006 ? "lost" : `close ${code} ${reason.toString()}`.trim());
+    });
+  }
+
+  send(frame: string | Buffer): void {
+    this.#ws.send(frame);
+  }
+
+  close(code?: number): void {
+    this.#ws.close(code);
+  }
+
+  async take(): Promise<string> {
+    for (;;) {
+      const event = this.#events.shift();
+      if (event !== undefined) return event;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  #arrived(event: string): void {
+    this.#events.push(event);
+    this.#wake?.();
+  }
+}
+
+/** @returns the frame that answers it. */
+function heartbeat(client: Client, vsn: string, ref: string): string {
+  if (vsn.startsWith("2")) {
+    client.send(`[null,"${ref}","phoenix","heartbeat",{}]`);
+    return `[null,"${ref}","phoenix","phx_reply",{"response":{},"status":"ok"}]`;
+  }
+  client.send(`{"topic":"phoenix","event":"heartbeat","payload":{},"ref":"${ref}"}`);
+  return `{"event":"phx_reply","payload":{"response":{},"status":"ok"},"ref":"${ref}","topic":"phoenix"}`;
+}
+
+async function act(client: Client, line: string): Promise<void> {
+  const [verb = "", ...rest] = line.split(" ");
+  const text = rest.join(" ");
+  if (verb === "push") {
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(`${origin}/api/push`, { method: "POST", headers, body: text });
+    expect(answer.status).toBe(200);
+  } else if (verb === "disconnect") {
+    hexpush.container.get(TOKENS.phoenix).closeSockets(text);
+  } else if (verb === "drain") {
+    await hexpush.stop(0.2);
+    await start();
+  } else if (verb === "→") {
+    const [kind, ...values] = rest;
+    if (kind === "hex") client.send(Buffer.from(values.join(""), "hex"));
+    else if (kind === "bytes") client.send("x".repeat(Number(values[0])));
+    else if (kind === "close") client.close(Number(values[0]));
+    else client.send(text);
+  } else {
+    throw new Error(`what is "${line}"?`);
+  }
+}
+
+async function play({ info, text }: Block): Promise<void> {
+  const [, vsn = ""] = info.split(" ");
+  const client = new Client(vsn);
+  expect(await client.take()).toBe("open");
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  let ended = false;
+  for (const [index, line] of lines.entries()) {
+    if (line.startsWith("← ")) {
+      const expected = line.slice("← ".length);
+      expect(await client.take()).toBe(expected);
+      ended ||= /^(?:close \d|lost$)/.test(expected);
+    } else {
+      await act(client, line);
+      // A frame that is not answered at all is only seen by what is answered behind it.
+      if (lines[index + 1]?.startsWith("← ") === true) continue;
+    }
+    const isLastOfStep = lines[index + 1]?.startsWith("← ") !== true;
+    if (!isLastOfStep || ended) continue;
+    const reply = heartbeat(client, vsn, `barrier-${index}`);
+    expect(await client.take()).toBe(reply);
+  }
+  if (!ended) client.close();
+}
+
+describe("the frames of docs/protocol.md", () => {
+  it.each(blocks.map((block) => [`${block.heading}, line ${block.line}`, block] as const))(
+    "%s",
+    async (_where, block) => {
+      await play(block);
+    },
+  );
+
+  it("are shown", () => {
+    expect(blocks.length).toBeGreaterThan(10);
+  });
+});
