@@ -21,7 +21,7 @@ async function start(options: ServerOptions = {}): Promise<TestServer> {
 
 describe.each(["SIGTERM", "SIGINT"] as const)("a server that gets %s", (signal) => {
   it("answers a request in flight and takes no new connection", async () => {
-    const server = await start();
+    const [server, twin] = await Promise.all([start(), start()]);
     const idle = newPublisher(server);
     expect((await idle.get("/health/ready")).status).toBe(200);
     const upload = await SlowUpload.begin(server.port, { channel: "c", event: "e", data: "slow" });
@@ -35,6 +35,9 @@ describe.each(["SIGTERM", "SIGINT"] as const)("a server that gets %s", (signal) 
     expect(ready.status).toBe(503);
     expect(ready.headers.connection).toBe("close");
     await expect(connection(server.port)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+
+    // A server with nothing in flight has ended by now, though it was told later: this one waits.
+    expect(await twin.stop(signal)).toBe(0);
 
     const answer = await upload.finish();
     expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);

@@ -13,7 +13,7 @@ export function apiCors(origins: OriginRule): Koa.Middleware {
     maxAge: 600,
   });
   return (ctx, next) => {
-    if (ctx.headers.origin === undefined || !ctx.path.startsWith("/api/")) return next();
+    if (ctx.req.headers.origin === undefined || !ctx.path.startsWith("/api/")) return next();
     if (isSentUnasked(ctx) && !isAllowed(ctx)) ctx.throw(403, "Origin not allowed.");
     return allow(ctx, next);
   };

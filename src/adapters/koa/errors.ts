@@ -16,7 +16,7 @@ const OF_THE_BODY = /^(?:content-.*|transfer-encoding|accept-ranges|etag|last-mo
  */
 export function answerErrors(log: ErrorLog): Koa.Middleware {
   return async (ctx, next) => {
-    ctx.set("cache-control", NO_STORE);
+    ctx.res.setHeader("cache-control", NO_STORE);
     try {
       await next();
       const isOurs = ctx.respond !== false && ctx.body === undefined;
@@ -38,7 +38,7 @@ export function answer(ctx: Koa.Context, status: number, text: string | undefine
 }
 
 export function answerJson(ctx: Koa.Context, json: string): void {
-  ctx.set("content-type", "application/json; charset=utf-8");
+  ctx.res.setHeader("content-type", "application/json; charset=utf-8");
   ctx.body = json;
 }
 

@@ -40,6 +40,11 @@ export function pushBody(limits: PushRouteLimits): Koa.Middleware[] {
     encoding: null as unknown as string,
   } as bodyParser.Options);
   const readBody: Koa.Middleware = async (ctx, next) => {
+    const length = plainJsonLength(ctx.req.headers);
+    if (length > 0 && length <= limits.bodyBytesMax && isUnread(ctx)) {
+      ctx.request.body = await readWhole(ctx.req, length);
+      return next();
+    }
     try {
       const read = parser(ctx, nothingNext);
       const isCompressed = ctx.headers["content-encoding"] !== undefined;
@@ -52,6 +57,34 @@ export function pushBody(limits: PushRouteLimits): Koa.Middleware[] {
     await next();
   };
   return [refuseOtherTypes, readBody];
+}
+
+/**
+ * The length of a JSON body that is told and needs no decoding; 0 for any other. Most pushes have
+ * one, and reading it without the general reader saves a tenth of what a push costs.
+ */
+function plainJsonLength(headers: IncomingMessage["headers"]): number {
+  if (headers["content-type"] !== "application/json") return 0;
+  if (headers["content-encoding"] !== undefined) return 0;
+  return Number(headers["content-length"] ?? 0);
+}
+
+/** Node and the bridge both see to it that not more than the told length comes. */
+function readWhole(request: IncomingMessage, length: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on("data", (chunk: Buffer) => {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes < length) return;
+      resolve(chunks.length === 1 ? chunk : Buffer.concat(chunks));
+    });
+    request.once("close", () => {
+      if (bytes < length) reject(new MalformedRequest("The request body broke off."));
+    });
+    request.once("error", () => reject(new MalformedRequest("The request body broke off.")));
+  });
 }
 
 const nothingNext = async (): Promise<void> => {};
@@ -75,6 +108,7 @@ function isDecompressionFault(error: unknown): boolean {
 }
 
 const refuseOtherTypes: Koa.Middleware = (ctx, next) => {
+  if (ctx.req.headers["content-type"] === "application/json") return next();
   const type = ctx.request.type.toLowerCase();
   if (type === "" ? hasBody(ctx) : bodyKind(type) === undefined) {
     ctx.throw(415, `The request body must be application/json or ${FORM_TYPE}.`);
@@ -99,7 +133,7 @@ function bodyInput(ctx: Koa.Context): PushInput {
   if (!Buffer.isBuffer(body)) return {};
   if (!isUtf8(body)) throw new MalformedRequest("The request body is not valid UTF-8.");
   const text = body.toString("utf8");
-  if (bodyKind(ctx.request.type.toLowerCase()) === "form") return parseForm(text, "request body");
+  if (isForm(ctx)) return parseForm(text, "request body");
   const result = parsePushInput(text);
   if (!result.ok) throw new MalformedRequest(result.message);
   return result.input;
@@ -118,6 +152,11 @@ function parseForm(text: string, where: "query string" | "request body"): PushIn
     }
     throw error;
   }
+}
+
+function isForm(ctx: Koa.Context): boolean {
+  if (ctx.req.headers["content-type"] === "application/json") return false;
+  return bodyKind(ctx.request.type.toLowerCase()) === "form";
 }
 
 function bodyKind(type: string): "json" | "form" | undefined {

@@ -6,10 +6,10 @@ const SANE = /^[\x20-\x7e]{20,200}$/;
 
 /** Gives each request an id, in `ctx.state.requestId` and in the answer's `x-request-id`. */
 export const requestId: Koa.Middleware = (ctx, next) => {
-  const sent = ctx.headers["x-request-id"];
+  const sent = ctx.req.headers["x-request-id"];
   const id = typeof sent === "string" && SANE.test(sent) ? sent : newId();
   ctx.state.requestId = id;
-  ctx.set("x-request-id", id);
+  ctx.res.setHeader("x-request-id", id);
   return next();
 };
 
