@@ -69,6 +69,11 @@ function plainJsonLength(headers: IncomingMessage["headers"]): number {
   return Number(headers["content-length"] ?? 0);
 }
 
+/** False where a host's middleware has read the body: the general reader knows what that means. */
+function isUnread(ctx: Koa.Context): boolean {
+  return ctx.request.body === undefined && !ctx.disableBodyParser && ctx.req.readable;
+}
+
 /** Node and the bridge both see to it that not more than the told length comes. */
 function readWhole(request: IncomingMessage, length: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {

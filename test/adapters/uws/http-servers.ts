@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { HttpBridge } from "../../../src/adapters/uws/http-bridge.js";
 import { within } from "../../support/inbox.js";
 
-export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+export type Handler = (request: IncomingMessage, response: ServerResponse) => unknown;
 
 /** A handler for `node:http`, served without Koa. */
 export interface HandlerServer {
