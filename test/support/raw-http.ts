@@ -73,9 +73,15 @@ export class RawHttp {
     return within(this.#nextAnswer(method), () => `an answer, where there is ${this.shown()}`);
   }
 
-  /** Until at least so many bytes have come in all. */
+  /** Until what has come and is not part of an answer that was taken is as it is to be. */
   async until(condition: (soFar: string) => boolean): Promise<void> {
     await within(this.#until(condition), () => `bytes, where there is ${this.shown()}`);
+  }
+
+  /** Until so many bytes have come in all. */
+  async received(bytes: number): Promise<void> {
+    const awaited = () => `${bytes} bytes, where there are ${this.bytesRead}`;
+    await within(this.#received(bytes), awaited);
   }
 
   /** Waits for the end of the connection. */
@@ -97,7 +103,7 @@ export class RawHttp {
 
   /** What has come and is not part of an answer that was taken. */
   shown(): string {
-    return JSON.stringify(this.#joined().toString("latin1").slice(0, 2_000));
+    return JSON.stringify(this.#joined().toString("latin1").slice(0, 500));
   }
 
   /** What has come and is not part of an answer that was taken. */
@@ -158,6 +164,13 @@ export class RawHttp {
       if (this.#ending !== undefined) {
         throw new Error(`the connection is gone (${this.#ending}) after ${this.shown()}`);
       }
+      await this.#change();
+    }
+  }
+
+  async #received(bytes: number): Promise<void> {
+    while (this.bytesRead < bytes) {
+      if (this.#ending !== undefined) throw new Error(`gone after ${this.bytesRead} bytes`);
       await this.#change();
     }
   }
@@ -264,10 +277,14 @@ function takeChunks(rest: Buffer): { text: string; length: number } | undefined 
     if (lineEnd === -1) return undefined;
     const size = Number.parseInt(rest.toString("latin1", at, lineEnd), 16);
     if (Number.isNaN(size)) throw new Error("no chunk size");
+    if (size === 0) {
+      // Trailer fields may stand between this line and the empty one.
+      const last = rest.indexOf("\r\n\r\n", lineEnd);
+      return last === -1 ? undefined : { text: pieces.join(""), length: last + 4 };
+    }
     const end = lineEnd + 2 + size;
     if (rest.length < end + 2) return undefined;
     if (rest.toString("latin1", end, end + 2) !== "\r\n") throw new Error("no end of a chunk");
-    if (size === 0) return { text: pieces.join(""), length: end + 2 };
     pieces.push(rest.toString("latin1", lineEnd + 2, end));
     at = end + 2;
   }

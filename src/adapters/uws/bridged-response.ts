@@ -4,7 +4,7 @@ import type { BridgedSocket } from "./bridged-socket.js";
 import { PacedBody } from "./paced-body.js";
 import { LINGER_BYTES_MAX, LINGER_MS_MAX, type RawResponse } from "./raw-http.js";
 import { ResponseWithHeaders } from "./response-headers.js";
-import { writeEndOfHead, writeWholeBody } from "./unended-answer.js";
+import { writeEndOfChunks, writeEndOfHead, writeWholeBody } from "./unended-answer.js";
 
 type WriteCallback = (error?: Error | null) => void;
 
@@ -39,8 +39,10 @@ export class BridgedResponse extends ResponseWithHeaders {
   #declared: number | undefined;
   /** The connection ends with this answer. */
   #isLast = false;
+  /** The connection was lost before the answer was complete. */
   #lost = false;
   #answered = false;
+  #isGone = false;
   #lingers = false;
 
   constructor(raw: RawResponse, request: BridgedRequest, isDraining: () => boolean) {
@@ -120,7 +122,8 @@ export class BridgedResponse extends ResponseWithHeaders {
       callback();
       return;
     }
-    if (!this.#hasNoBody() && this.#wholeLength() > WHOLE_BYTES_MAX) {
+    const isBig = !this.#hasNoBody() && (this.#whole?.length ?? 0) > WHOLE_BYTES_MAX;
+    if (isBig && (!this.#mustCloseItself() || this.#mustLinger())) {
       this.#writeBig(callback);
       return;
     }
@@ -136,13 +139,16 @@ export class BridgedResponse extends ResponseWithHeaders {
 
   /** Called within `cork`, by this file only. */
   writeWhole(): void {
-    const declared = this.#writeHead();
-    // Elsewhere `end` writes the field itself; it takes any value of five letters for "close".
-    if (this.req.headers.connection?.length === 5) this.#raw.writeHeader("connection", "close");
+    this.#writeHead();
+    // Elsewhere `end` writes the field itself.
+    if (this.#isAskedToClose()) this.#raw.writeHeader("connection", "close");
     this.req.keepFlowing();
-    if (!this.#hasNoBody()) this.#raw.end(this.#whole, this.#isLast);
-    else if (declared === undefined) this.#raw.endWithoutBody();
-    else this.#raw.endWithoutBody(declared, this.#isLast);
+    if (this.#hasNoBody()) {
+      this.#writeLengthOfNoBody();
+      this.#raw.endWithoutBody();
+    } else {
+      this.#raw.end(this.#whole, this.#isLast);
+    }
     this.#settle();
   }
 
@@ -155,6 +161,7 @@ export class BridgedResponse extends ResponseWithHeaders {
 
   /** Not `abort`: by a method of this name Node's `pipeline` takes a stream for a client's request. */
   onConnectionLost(): void {
+    this.#isGone = true;
     if (this.#answered) return;
     this.#lost = true;
     this.#settle();
@@ -162,8 +169,7 @@ export class BridgedResponse extends ResponseWithHeaders {
     this.#body?.onConnectionLost();
   }
 
-  /** @returns the content-length that the handler declared. */
-  #writeHead(): number | undefined {
+  #writeHead(): void {
     this.markHeadWritten();
     this.#isLast = this.#endsConnection();
     const status = validStatus(this.statusCode);
@@ -175,7 +181,12 @@ export class BridgedResponse extends ResponseWithHeaders {
       else if (typeof value === "number") this.#raw.writeHeader(name, String(value));
       else for (const each of value) this.#raw.writeHeader(name, headerText(each));
     }
-    return this.#declaredLength();
+  }
+
+  /** A length that `endWithoutBody` is told it would wait for, and the next request meet a closed door. */
+  #writeLengthOfNoBody(): void {
+    const length = this.#declaredLength();
+    if (length !== undefined) this.#raw.writeHeader("content-length", String(length));
   }
 
   #declaredLength(): number | undefined {
@@ -184,10 +195,6 @@ export class BridgedResponse extends ResponseWithHeaders {
     const value = this.fields.get("content-length")?.[1];
     const length = value === undefined ? Number.NaN : Number(value);
     return Number.isSafeInteger(length) && length >= 0 ? length : undefined;
-  }
-
-  #wholeLength(): number {
-    return this.#whole?.length ?? 0;
   }
 
   #writeBig(callback: WriteCallback): void {
@@ -209,8 +216,7 @@ export class BridgedResponse extends ResponseWithHeaders {
       this.#writeHead();
       if (this.#isLast) this.#raw.writeHeader("connection", "close");
     }
-    // uWebSockets.js cannot end the connection behind a body of a length that was told before.
-    if (this.#declared === undefined || this.#isLast) {
+    if (this.#declared === undefined || this.#mustCloseItself()) {
       this.#body.writeChunks(bytes, callback);
       return;
     }
@@ -225,7 +231,8 @@ export class BridgedResponse extends ResponseWithHeaders {
       return;
     }
     this.req.keepFlowing();
-    this.#raw.cork(() => this.#raw.end(undefined, this.#isLast));
+    if (this.#mustCloseItself()) this.#endChunksAndLinger();
+    else this.#raw.cork(() => this.#raw.end());
     this.#settle();
   }
 
@@ -249,13 +256,28 @@ export class BridgedResponse extends ResponseWithHeaders {
   }
 
   /**
+   * The connection is to end and uWebSockets.js does not end it by itself. What it offers for that
+   * is of use with whole bodies only: behind chunks it would write a header field into the body.
+   */
+  #mustCloseItself(): boolean {
+    return this.#endsConnection() && !this.#isAskedToClose();
+  }
+
+  /** As uWebSockets.js sees it, which ends the connection by itself then: any value of five letters. */
+  #isAskedToClose(): boolean {
+    const asked = this.req.headers.connection;
+    // Two fields are joined by a comma here, and uWebSockets.js looks at the first one alone.
+    return asked?.length === 5 && !asked.includes(",");
+  }
+
+  /**
    * The client is still sending a body that nobody reads, of unknown length or too much to wait
    * for; or the connection is to be closed behind an answer that uWebSockets.js cannot close it for.
    */
   #mustLinger(): boolean {
     const outstanding = this.req.bytesOutstanding;
     if (outstanding === undefined || outstanding > LINGER_BYTES_MAX) return true;
-    return this.#hasNoBody() && this.#declaredLength() === undefined && this.#endsConnection();
+    return this.#hasNoBody() && this.#mustCloseItself();
   }
 
   /**
@@ -266,16 +288,34 @@ export class BridgedResponse extends ResponseWithHeaders {
     this.#lingers = true;
     this.#raw.cork(() => {
       this.#writeHead();
-      if (this.#hasNoBody()) writeEndOfHead(this.#raw);
-      else writeWholeBody(this.#raw, Buffer.from((this.#whole ?? "") as string));
+      if (this.#hasNoBody()) {
+        this.#writeLengthOfNoBody();
+        writeEndOfHead(this.#raw);
+      } else {
+        writeWholeBody(this.#raw, Buffer.from((this.#whole ?? "") as string));
+      }
     });
-    const close = (): void => {
-      clearTimeout(timer);
-      if (!this.#lost) this.#raw.close();
-    };
-    const timer = setTimeout(close, LINGER_MS_MAX).unref();
+    const { close } = this.#closeSoon();
     if (this.req.complete) setImmediate(close);
     else this.req.dropBody(LINGER_BYTES_MAX, close);
+  }
+
+  /** The client is told that this is the end; it is given the time to take what it has not taken yet. */
+  #endChunksAndLinger(): void {
+    this.#lingers = true;
+    this.#raw.cork(() => writeEndOfChunks(this.#raw));
+    const { close, later } = this.#closeSoon();
+    if (this.#body?.hasWaited) this.#body.onWritable = later;
+    else setImmediate(close);
+  }
+
+  #closeSoon(): { close: () => void; later: () => void } {
+    const close = (): void => {
+      clearTimeout(timer);
+      if (!this.#isGone) this.#raw.close();
+    };
+    const timer = setTimeout(close, LINGER_MS_MAX).unref();
+    return { close, later: () => timer.refresh() };
   }
 
   #settle(): void {

@@ -17,7 +17,10 @@ export class PacedBody {
   /** Goes on where the client was slow, and what to tell where it has gone instead. */
   #goOn: (() => void) | undefined;
   #giveUp: Callback | undefined;
-  #isWatching = false;
+  /** The client was slower at least once. */
+  hasWaited = false;
+  /** Called each time that the client has taken something, once it was slow. */
+  onWritable: () => void = nothing;
 
   constructor(raw: RawResponse) {
     this.#raw = raw;
@@ -66,14 +69,15 @@ export class PacedBody {
   #whenWritable(goOn: () => void, giveUp: Callback): void {
     this.#goOn = goOn;
     this.#giveUp = giveUp;
-    if (this.#isWatching) return;
-    this.#isWatching = true;
+    if (this.hasWaited) return;
+    this.hasWaited = true;
     // Once for all: it is called for each later pause too, also where nobody waits. `cork` sends
     // what uWebSockets.js has kept, which it leaves to whoever watches.
     this.#raw.onWritable(() => {
       const next = this.#goOn ?? nothing;
       this.#goOn = undefined;
       this.#giveUp = undefined;
+      this.onWritable();
       this.#raw.cork(next);
       return true;
     });

@@ -25,6 +25,11 @@ export function writeWholeBody(raw: RawResponse, body: Uint8Array): void {
   );
 }
 
+/** Ends a body that uWebSockets.js writes in chunks, by a trailer field: there is no other line to end. */
+export function writeEndOfChunks(raw: RawResponse): void {
+  raw.writeHeader("\r\n0\r\nx-end", "1\r\n");
+}
+
 /** JSON, whose end a line break may follow: so its length can be told. */
 export function writeJsonBody(raw: RawResponse, json: string): void {
   raw.writeHeader("content-type", "application/json; charset=utf-8");
