@@ -8,10 +8,12 @@ import { createKoaApp } from "./adapters/koa/app.js";
 import { createLog } from "./adapters/log/log.js";
 import { UwsServer } from "./adapters/uws/server.js";
 import { PhoenixTransport } from "./adapters/uws/socket.js";
+import { describeError } from "./application/describe-error.js";
 import { guardPolicy } from "./application/guard-policy.js";
 import { anyOrigin, listedOrigins, type OriginRule, sameHost } from "./application/origins.js";
 import { type Config, ConfigError } from "./config.js";
 import type { AuthPolicy } from "./domain/auth-policy.js";
+import type { PushLimits } from "./domain/push.js";
 import { PushService } from "./domain/push-service.js";
 import type { Transport } from "./domain/transport.js";
 
@@ -63,17 +65,12 @@ const core = new ContainerModule(({ bind }) => {
   bind(TOKENS.guardedPolicy).toResolvedValue(
     (policy, log) =>
       guardPolicy(policy, (question, error) =>
-        log.error({ err: error, question }, "the auth policy failed, so it denies"),
+        log.error({ err: describeError(error), question }, "the auth policy failed, so it denies"),
       ),
     [TOKENS.authPolicy, TOKENS.log],
   );
   bind(TOKENS.pushes).toResolvedValue(
-    (policy, transports, config) =>
-      new PushService(policy, transports, {
-        channelNameBytesMax: config.channelNameLimit,
-        eventNameBytesMax: config.eventNameLimit,
-        channelsMax: config.channelsPerPush,
-      }),
+    (policy, transports, config) => new PushService(policy, transports, pushLimits(config)),
     [TOKENS.guardedPolicy, all(TOKENS.transport), TOKENS.config],
   );
 });
@@ -151,6 +148,14 @@ export function createContainer(
   container.bind(TOKENS.config).toConstantValue(config);
   container.load(core, adapters, ...overrides);
   return container;
+}
+
+export function pushLimits(config: Config): PushLimits {
+  return {
+    channelNameBytesMax: config.channelNameLimit,
+    eventNameBytesMax: config.eventNameLimit,
+    channelsMax: config.channelsPerPush,
+  };
 }
 
 export function isOpenToEveryone(policy: AuthPolicy): boolean {

@@ -11,6 +11,7 @@ import {
   isLoopback,
   isOpenToEveryone,
   openToOthers,
+  pushLimits,
   TOKENS,
 } from "./container.js";
 import type { AuthPolicy } from "./domain/auth-policy.js";
@@ -91,11 +92,7 @@ export function fromContainer(container: Container): Hexpush {
   const pushes = container.get(TOKENS.pushes);
   const app = container.get(TOKENS.koaApp);
   const server = container.get(TOKENS.server);
-  const limits = {
-    channelNameBytesMax: config.channelNameLimit,
-    eventNameBytesMax: config.eventNameLimit,
-    channelsMax: config.channelsPerPush,
-  };
+  const limits = pushLimits(config);
 
   return {
     container,
@@ -118,12 +115,21 @@ export function fromContainer(container: Container): Hexpush {
       log.info("stopped");
     },
     push(channel, event, data) {
-      const result = Push.of({ channel, event, data: Json.of(data) }, limits);
+      const result = Push.of({ channel, event, data: jsonOf(data) }, limits);
       if (!result.ok) throw new TypeError(result.error.message);
       return { channels: result.push.channels, deliveries: pushes.deliver(result.push) };
     },
     callback: () => app.callback(),
   };
+}
+
+/** @throws {TypeError} that names the argument where it has no JSON form. */
+function jsonOf(data: unknown): Json {
+  try {
+    return Json.of(data);
+  } catch (error) {
+    throw new TypeError(`data has no JSON form: ${(error as Error).message}`);
+  }
 }
 
 /** uWebSockets.js comes from a package that others publish, or the host's own: the log says which. */

@@ -93,6 +93,20 @@ describe("createHexpush", () => {
     expect((await client.frames.next()).payload).toEqual({ data: 1, event: "e" });
   });
 
+  it("logs that a policy failed, and nothing that its error carries", async () => {
+    const lines: string[] = [];
+    const logger = pino({ level: "trace" }, { write: (line: string) => void lines.push(line) });
+    const carrying = Object.assign(new Error("the user database is down"), {
+      config: { headers: { authorization: "Bearer secret" } },
+    });
+    const fail = () => Promise.reject(carrying);
+    const policy = { authorizePush: fail, authorizeConnect: fail, authorizeJoin: fail };
+    const { url } = await start({ policy, logger });
+    expect((await post(url, push)).status).toBe(403);
+    expect(lines.join("")).toContain("the user database is down");
+    expect(lines.join("")).not.toContain("secret");
+  });
+
   it("delivers through a transport of the host's beside its own", async () => {
     const { transport, got } = recording();
     const { hexpush, url, wsUrl } = await start({ transports: [transport] });
@@ -111,7 +125,12 @@ describe("createHexpush", () => {
   it("names what is wrong with a push of the host's", () => {
     const hexpush = createHexpush(quiet);
     expect(() => hexpush.push("", "e", 1)).toThrow("channel must not be empty");
-    expect(() => hexpush.push("a", "e", undefined)).toThrow(TypeError);
+    const cycle: unknown[] = [];
+    cycle.push(cycle);
+    for (const data of [undefined, () => {}, 1n, cycle]) {
+      expect(() => hexpush.push("a", "e", data)).toThrow(TypeError);
+      expect(() => hexpush.push("a", "e", data)).toThrow(/^data has no JSON form/);
+    }
   });
 
   it("runs Koa middleware of the host's before its routes, in their order", async () => {

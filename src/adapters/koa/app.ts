@@ -1,12 +1,14 @@
 import Router from "@koa/router";
 import Koa from "koa";
+import { describeError } from "../../application/describe-error.js";
 import type { OriginRule } from "../../application/origins.js";
 import type { PushService } from "../../domain/push-service.js";
 import { apiCors } from "./cors.js";
 import { answerErrors, type ErrorLog } from "./errors.js";
 import { healthRoutes, type Readiness } from "./health-routes.js";
 import { normalizePath } from "./path.js";
-import { type PushRouteLimits, pushRoute } from "./push-route.js";
+import type { PushRouteLimits } from "./push-body.js";
+import { pushRoute } from "./push-route.js";
 import { requestId } from "./request-id.js";
 
 export interface KoaAppOptions {
@@ -26,7 +28,9 @@ export interface KoaAppOptions {
 export function createKoaApp(options: KoaAppOptions): Koa {
   const app = new Koa();
   // What reaches Koa's own handler is a connection that broke while it was answered.
-  app.on("error", (error: unknown) => options.log.debug({ err: error }, "answer failed"));
+  app.on("error", (error: unknown) =>
+    options.log.debug({ err: describeError(error) }, "answer failed"),
+  );
   app.use(requestId);
   app.use(answerErrors(options.log));
   app.use(normalizePath);

@@ -1,4 +1,5 @@
 import type Koa from "koa";
+import { describeError } from "../../application/describe-error.js";
 
 export interface ErrorLog {
   debug(fields: object, text: string): void;
@@ -23,7 +24,7 @@ export function answerErrors(log: ErrorLog): Koa.Middleware {
       if (isOurs && ctx.status >= 400) answer(ctx, ctx.status, undefined);
     } catch (error) {
       const explained = explain(error);
-      const fields = { err: describe(error), requestId: ctx.state.requestId };
+      const fields = { err: describeError(error), requestId: ctx.state.requestId };
       if (ctx.req.socket.destroyed) log.debug(fields, "request broken off by its client");
       else if (explained.status >= 500) log.error(fields, "request failed");
       answerError(ctx, explained);
@@ -101,10 +102,4 @@ function explain(error: unknown): Explained {
 
 function isErrorStatus(status: unknown): status is number {
   return Number.isInteger(status) && Number(status) >= 400 && Number(status) < 600;
-}
-
-/** For the log: not an error's further members, which may hold what belongs in no log (a body, headers). */
-function describe(error: unknown): { type: string; message: string; stack?: string | undefined } {
-  if (!(error instanceof Error)) return { type: typeof error, message: "no Error was thrown" };
-  return { type: error.name, message: error.message, stack: error.stack };
 }

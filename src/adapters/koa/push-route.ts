@@ -7,8 +7,6 @@ import type { PushService } from "../../domain/push-service.js";
 import { answer, answerJson } from "./errors.js";
 import { type PushRouteLimits, pushBody, readPushInput } from "./push-body.js";
 
-export type { PushRouteLimits } from "./push-body.js";
-
 /** `POST /api/push`: body, then acceptable answer, then the policy, then the arguments. */
 export function pushRoute(pushes: PushService, limits: PushRouteLimits): Koa.Middleware[] {
   return [
