@@ -36,7 +36,7 @@ export async function startPhoenix(
     policy: { ...allowAll, ...given.policy },
     origins: given.origins ?? anyOrigin,
     limits: { ...LIMITS, ...given.limits },
-    log: { debug: log, info: log, warn: log },
+    log: { info: log, warn: log },
   });
   const handler = (_request: unknown, response: { end(body: string): unknown }) =>
     void response.end("http");

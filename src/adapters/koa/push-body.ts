@@ -113,9 +113,8 @@ function isDecompressionFault(error: unknown): boolean {
 }
 
 const refuseOtherTypes: Koa.Middleware = (ctx, next) => {
-  if (ctx.req.headers["content-type"] === "application/json") return next();
-  const type = ctx.request.type.toLowerCase();
-  if (type === "" ? hasBody(ctx) : bodyKind(type) === undefined) {
+  if (bodyKind(ctx) !== undefined) return next();
+  if (ctx.request.type !== "" || hasBody(ctx)) {
     ctx.throw(415, `The request body must be application/json or ${FORM_TYPE}.`);
   }
   return next();
@@ -138,7 +137,7 @@ function bodyInput(ctx: Koa.Context): PushInput {
   if (!Buffer.isBuffer(body)) return {};
   if (!isUtf8(body)) throw new MalformedRequest("The request body is not valid UTF-8.");
   const text = body.toString("utf8");
-  if (isForm(ctx)) return parseForm(text, "request body");
+  if (bodyKind(ctx) === "form") return parseForm(text, "request body");
   const result = parsePushInput(text);
   if (!result.ok) throw new MalformedRequest(result.message);
   return result.input;
@@ -159,12 +158,10 @@ function parseForm(text: string, where: "query string" | "request body"): PushIn
   }
 }
 
-function isForm(ctx: Koa.Context): boolean {
-  if (ctx.req.headers["content-type"] === "application/json") return false;
-  return bodyKind(ctx.request.type.toLowerCase()) === "form";
-}
-
-function bodyKind(type: string): "json" | "form" | undefined {
+function bodyKind(ctx: Koa.Context): "json" | "form" | undefined {
+  // What most pushes say needs no taking apart.
+  if (ctx.req.headers["content-type"] === "application/json") return "json";
+  const type = ctx.request.type.toLowerCase();
   if (type === FORM_TYPE) return "form";
   const isJson = type === "application/json" || /^application\/[^+]+\+json$/.test(type);
   return isJson ? "json" : undefined;

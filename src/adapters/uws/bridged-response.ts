@@ -1,21 +1,12 @@
-import { STATUS_CODES } from "node:http";
 import type { BridgedRequest } from "./bridged-request.js";
 import type { BridgedSocket } from "./bridged-socket.js";
 import { PacedBody } from "./paced-body.js";
 import { LINGER_BYTES_MAX, LINGER_MS_MAX, type RawResponse } from "./raw-http.js";
+import { hasClose, writeResponseHead } from "./response-head.js";
 import { ResponseWithHeaders } from "./response-headers.js";
 import { writeEndOfChunks, writeEndOfHead, writeWholeBody } from "./unended-answer.js";
 
 type WriteCallback = (error?: Error | null) => void;
-
-/** uWebSockets.js writes these itself, from what it really sends. */
-const OWN_HEADERS = new Set([
-  "connection",
-  "content-length",
-  "date",
-  "keep-alive",
-  "transfer-encoding",
-]);
 
 /** Above this a whole answer is handed over piece by piece, as the client takes it. */
 const WHOLE_BYTES_MAX = 65_536;
@@ -172,15 +163,7 @@ export class BridgedResponse extends ResponseWithHeaders {
   #writeHead(): void {
     this.markHeadWritten();
     this.#isLast = this.#endsConnection();
-    const status = validStatus(this.statusCode);
-    const reason = statusText(this.statusMessage) || STATUS_CODES[status] || "unknown";
-    this.#raw.writeStatus(`${status} ${reason}`);
-    for (const [key, [name, value]] of this.fields) {
-      if (OWN_HEADERS.has(key)) continue;
-      if (typeof value === "string") this.#raw.writeHeader(name, headerText(value));
-      else if (typeof value === "number") this.#raw.writeHeader(name, String(value));
-      else for (const each of value) this.#raw.writeHeader(name, headerText(each));
-    }
+    writeResponseHead(this.#raw, this.statusCode, this.statusMessage, this.fields);
   }
 
   /** A length that `endWithoutBody` is told it would wait for, and the next request meet a closed door. */
@@ -327,26 +310,4 @@ export class BridgedResponse extends ResponseWithHeaders {
     this.onceSettled = undefined;
     settled?.();
   }
-}
-
-function validStatus(status: number): number {
-  const code = Number(status) | 0;
-  return code >= 100 && code <= 999 ? code : 500;
-}
-
-function hasClose(connection: string): boolean {
-  return connection === "close" || /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i.test(connection);
-}
-
-/** Nothing where the handler set a text that could end the status line. */
-function statusText(message: string): string {
-  return /^[\x20-\x7e]*$/.test(message) ? message : "";
-}
-
-/** Node writes header text as Latin-1, and uWebSockets.js a string as UTF-8. */
-function headerText(value: string): string | Uint8Array {
-  for (let at = 0; at < value.length; at++) {
-    if (value.charCodeAt(at) > 0x7f) return Buffer.from(value, "latin1");
-  }
-  return value;
 }

@@ -5,7 +5,7 @@ const SWEEP_MS = 500;
  * Finds the sockets whose client has been silent for too long. Ordered by the last frame, so that
  * a sweep looks only at those that are due, however many there are.
  *
- * uWebSockets.js's own idle timeout counts what the server sends as well, in steps of 4 seconds.
+ * uWebSockets.js's own idle timeout works in steps of 4 seconds and cuts without a close frame.
  */
 export class IdleSockets<S> {
   readonly #lastFrameAt = new Map<S, number>();

@@ -1,6 +1,9 @@
 import { validateHeaderName, validateHeaderValue } from "node:http";
 import { Writable } from "node:stream";
 
+/** Name in lower case → the name as it was set, and the value. */
+export type HeaderFields = Map<string, [name: string, value: HeaderValue]>;
+
 export type HeaderValue = string | number | readonly string[];
 type HeaderRecord = Readonly<Record<string, HeaderValue>>;
 
@@ -9,8 +12,7 @@ export abstract class ResponseWithHeaders extends Writable {
   statusCode = 200;
   statusMessage = "";
   sendDate = true;
-  /** Name in lower case → the name as it was set, and the value. */
-  protected readonly fields = new Map<string, [name: string, value: HeaderValue]>();
+  protected readonly fields: HeaderFields = new Map();
   #isHeadWritten = false;
 
   /** True from `writeHead` on, as with Node, whether or not a byte has left. */

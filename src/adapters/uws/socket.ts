@@ -26,11 +26,11 @@ import { type RequestHead, readRequestHead } from "./request-head.js";
 export const SOCKET_PATH = "/push_socket/websocket";
 
 /** Close codes (RFC 6455, section 7.4.1); docs/protocol.md says what a client does on each. */
-export const CLOSE_ASKED_FOR = 1000;
-export const CLOSE_TOO_BIG = 1009;
-export const CLOSE_DRAIN = 1012;
+const CLOSE_ASKED_FOR = 1000;
+const CLOSE_TOO_BIG = 1009;
+const CLOSE_DRAIN = 1012;
 /** A client comes back by itself and the policy decides again, unlike after 1000. */
-export const CLOSE_DISCONNECTED = 1001;
+const CLOSE_DISCONNECTED = 1001;
 
 /** Frames up to this are taken in so that the client can be told why (1009), in bytes. */
 const UNCODED_FRAME_BYTES = 1_048_576;
@@ -52,7 +52,6 @@ export interface PhoenixLimits extends SessionLimits {
 }
 
 export interface SocketLog {
-  debug(fields: object, text: string): void;
   info(fields: object, text: string): void;
   warn(fields: object, text: string): void;
 }
@@ -81,7 +80,6 @@ export class PhoenixTransport implements Transport {
   readonly #idle: IdleSockets<OpenSocket>;
   #app: TemplatedApp | undefined;
   #draining = false;
-  #subscriptions = 0;
 
   constructor(options: PhoenixTransportOptions) {
     this.#options = options;
@@ -141,7 +139,9 @@ export class PhoenixTransport implements Transport {
   }
 
   counts(): TransportCounts {
-    return { sockets: this.#open.size, subscriptions: this.#subscriptions };
+    let subscriptions = 0;
+    for (const { session } of this.#open) subscriptions += session.subscriptions;
+    return { sockets: this.#open.size, subscriptions };
   }
 
   closeSockets(socketId: string): number {
@@ -277,11 +277,9 @@ export class PhoenixTransport implements Transport {
           break;
         case "subscribe":
           ws.subscribe(socket.version + effect.channel);
-          this.#subscriptions++;
           break;
         case "unsubscribe":
           ws.unsubscribe(socket.version + effect.channel);
-          this.#subscriptions--;
           break;
         case "close":
           ws.end(effect.code, effect.reason);
@@ -310,7 +308,6 @@ export class PhoenixTransport implements Transport {
   #onClose(socket: OpenSocket): void {
     socket.ws = undefined;
     this.#open.delete(socket);
-    this.#subscriptions -= socket.session.subscriptions;
     this.#idle.remove(socket);
     const { socketId } = socket.identity;
     if (socketId === undefined) return;
