@@ -31,7 +31,11 @@ export interface PushAuthRequest {
   readonly headers: Headers;
   /** The caller's address as the server sees it; undefined where it is not known. */
   readonly remoteAddress: string | undefined;
-  /** What the caller sent, not yet checked. */
+  /**
+   * What the caller sent, not yet checked. The operator's routes ask the same question (the path
+   * tells them apart): those about one channel with that channel and nothing else, the others with
+   * an empty input.
+   */
   readonly input: PushInput;
 }
 
@@ -40,6 +44,12 @@ export type PushDecision =
       readonly allow: true;
       /** Takes the place of what the caller sent. */
       readonly input?: PushInput;
+      /**
+       * Who pushes, for the trace and the logs: a key's name, a token's subject. No secret.
+       */
+      readonly by?: string;
+      /** What the caller's token says, where it came with one; revocation looks at it. */
+      readonly claims?: unknown;
     }
   | {
       readonly allow: false;
@@ -71,8 +81,12 @@ export type ConnectDecision =
 export interface Identity {
   /** Sockets of one id can be closed together (`Transport.closeSockets`). */
   readonly socketId?: string;
-  /** Anything that the policy wants to keep. */
+  /** Anything that the policy wants to keep; of a token, its claims (RFC 7519, section 4). */
   readonly claims?: unknown;
+  /** When the socket is to be closed, in seconds since 1970 (the claim `exp`); never where missing. */
+  readonly expiresAt?: number;
+  /** Who the operator's view of a channel shows (PushEx's presence identifier); nobody where missing. */
+  readonly presenceId?: string;
 }
 
 export const ANONYMOUS: Identity = Object.freeze({});

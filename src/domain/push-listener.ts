@@ -1,0 +1,90 @@
+import type { PushAuthRequest } from "./auth-policy.js";
+import type { Message } from "./message.js";
+import type { Push } from "./push.js";
+
+/**
+ * Instrumentation: what happens in a node, told as it happens.
+ *
+ * A listener implements what it wants to hear. It is called at once and in order, so it must be
+ * quick; what it throws or rejects with is logged and disturbs nothing, and a promise that it
+ * returns is not waited for. One event object is shared by all listeners: it must not be changed.
+ * What it holds may be secret (header fields, data) and belongs in no log.
+ */
+export interface PushListener {
+  /** A request for the push API has come; nothing of it has been checked. */
+  apiRequested?(event: ApiRequested): unknown;
+  /** Its answer is complete, or its client has gone. */
+  apiProcessed?(event: ApiProcessed): unknown;
+  /** A push was authorised and is valid; its messages follow at once. */
+  pushRequested?(event: PushRequested): unknown;
+  /** A push was denied or is invalid, and delivers nothing. */
+  pushRefused?(event: PushRefused): unknown;
+  /** A message was handed to the sockets joined to its channel; once for each channel of a push. */
+  messageDelivered?(event: MessageDelivered): unknown;
+  socketConnected?(socket: SocketInfo): unknown;
+  /** The socket is gone, for whatever reason. Its channels are left before, each with its event. */
+  socketClosed?(socket: SocketInfo): unknown;
+  channelJoined?(event: ChannelEvent): unknown;
+  channelLeft?(event: ChannelEvent): unknown;
+  /** A socket is closed because its send buffer has passed its limit; its other events follow. */
+  consumerCut?(event: ConsumerCut): unknown;
+}
+
+export interface ApiRequested {
+  readonly requestId: string;
+  readonly method: string;
+  /** Without the query string. */
+  readonly path: string;
+}
+
+export interface ApiProcessed extends ApiRequested {
+  /** Undefined where the client went away before an answer. */
+  readonly status: number | undefined;
+  readonly durationMs: number;
+}
+
+export interface PushRequested {
+  readonly pushId: string;
+  readonly push: Push;
+  /** Who pushes, where the policy says so (`PushDecision.by`). */
+  readonly by: string | undefined;
+}
+
+export interface PushRefused {
+  readonly pushId: string;
+  readonly kind: "denied" | "invalid";
+  /** What is wrong with an invalid push; of a denied one nothing is known. */
+  readonly reason: string | undefined;
+  /** Who pushes: known of an invalid push at most. */
+  readonly by: string | undefined;
+  readonly request: PushAuthRequest;
+}
+
+export interface MessageDelivered {
+  readonly pushId: string;
+  readonly message: Message;
+  /** To how many local sockets it was handed. */
+  readonly subscribers: number;
+}
+
+/** One socket, the same object in all events of it. */
+export interface SocketInfo {
+  /** For instance `phoenix`. */
+  readonly transport: string;
+  /** The identity's; several sockets may have it. */
+  readonly socketId: string | undefined;
+  readonly presenceId: string | undefined;
+}
+
+export interface ChannelEvent {
+  readonly socket: SocketInfo;
+  readonly channel: string;
+}
+
+export interface ConsumerCut {
+  readonly socket: SocketInfo;
+  /** The channels that it was joined to. */
+  readonly channels: Iterable<string>;
+  /** The limit that its send buffer has passed, in bytes: so much of what it was sent is lost to it. */
+  readonly bufferBytes: number;
+}
