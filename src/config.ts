@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import type { ChannelRule } from "./application/channel-rules.js";
 
 /**
  * Everything that can be set, with its bounds. Durations are in seconds and sizes in bytes, both
@@ -10,14 +11,50 @@ export interface Config {
   readonly host: string;
   /** 0 takes any free port. @defaultValue 4004 */
   readonly port: number;
-  /** Keys that may push: each as itself or as `sha256:HEX`. */
-  readonly apiKeys: readonly string[] | undefined;
+  /** Keys that may push: each as itself or as `sha256:HEX`, with a name and channels where given. */
+  readonly apiKeys: readonly (string | ApiKeySetting)[] | undefined;
+  /** A file of keys, read again on SIGHUP; see docs/guides/authentication.md. */
+  readonly apiKeysFile: string | undefined;
+  /** What signs the tokens that sockets need: HS256, HS384, HS512. */
+  readonly jwtSecret: string | undefined;
+  /** A PEM, JWK or JWKS file with what verifies the tokens. */
+  readonly jwtPublicKeyFile: string | undefined;
+  /** Where the keys that verify the tokens are published. */
+  readonly jwksUrl: string | undefined;
+  /** Of a token's `aud`, one must be among these. */
+  readonly jwtAudience: readonly string[] | undefined;
+  /** A token's `iss` must be one of these. */
+  readonly jwtIssuer: readonly string[] | undefined;
+  /** By how much clocks may differ. @defaultValue 5 */
+  readonly jwtLeeway: number;
+  /** Whether tokens with a claim `push` may push. @defaultValue false */
+  readonly jwtPush: boolean;
+  /** The application that is asked who may push, connect and join. */
+  readonly authUrl: string | undefined;
+  /** Signs what is asked of the application. */
+  readonly authSecret: string | undefined;
+  /** How long the application may take. @defaultValue 2 */
+  readonly authTimeout: number;
+  /** Whether all of several policies must allow, or one. @defaultValue "first-deny" */
+  readonly authCombine: "first-deny" | "first-allow";
+  /** Patterns of channels that anyone may join. */
+  readonly publicChannels: readonly string[] | undefined;
+  /** What holds for the channels of a pattern; in the file only. The first that matches counts. */
+  readonly channels: readonly ChannelRule[] | undefined;
+  /** How long a policy may take; then it has denied. @defaultValue 5 */
+  readonly policyTimeout: number;
+  /** Keeps what was revoked over a restart. */
+  readonly revocationsFile: string | undefined;
   /** Web origins that may connect and use the API; see `allowedOrigins` in docs/guides/configuration.md. */
   readonly allowedOrigins: readonly string[] | undefined;
   /** How long a stop may take to answer what is in flight and to close the sockets. @defaultValue 10 */
   readonly drainTimeout: number;
+  /** Whether a stop closes the sockets over its time, or only when that is over. @defaultValue true */
+  readonly drainSockets: boolean;
   /** @defaultValue "info" */
   readonly logLevel: LogLevel;
+  /** Whether each HTTP request is logged. @defaultValue false */
+  readonly requestLog: boolean;
   /** Largest request body. @defaultValue 8000000 */
   readonly bodyLimit: number;
   /** Largest frame from a client. @defaultValue 65536 */
@@ -28,10 +65,24 @@ export interface Config {
   readonly eventNameLimit: number;
   /** Most channels in one push. @defaultValue 1000 */
   readonly channelsPerPush: number;
+  /** Most pushes in one batch. @defaultValue 100 */
+  readonly pushesPerBatch: number;
+  /** Most Idempotency-Keys that are remembered at a time. @defaultValue 100000 */
+  readonly idempotencyKeys: number;
+  /** Most pushes whose trace is kept; 0 keeps none. @defaultValue 10000 */
+  readonly traces: number;
   /** Most channels that one socket may be joined to. @defaultValue 1000 */
   readonly channelsPerSocket: number;
   /** Most bytes that wait for one socket; above it the socket is cut. @defaultValue 1048576 */
   readonly sendBufferLimit: number;
+}
+
+export interface ApiKeySetting {
+  readonly key: string;
+  /** What the trace of a push calls the key. */
+  readonly name?: string | undefined;
+  /** Patterns of the channels that it may push to; all where missing. */
+  readonly channels?: readonly string[] | undefined;
 }
 
 export type LogLevel = "silent" | "fatal" | "error" | "warn" | "info" | "debug" | "trace";
@@ -42,7 +93,7 @@ export class ConfigError extends Error {
 }
 
 interface Setting {
-  /** Environment variables, the first one that is set counts. */
+  /** Environment variables, the first one that is set counts; none for what only the file can say. */
   readonly env: readonly string[];
   readonly schema: z.ZodType;
   readonly fallback: unknown;
@@ -83,6 +134,45 @@ function list(what: string) {
   };
 }
 
+function yesOrNo() {
+  const message = "must be true or false";
+  return {
+    schema: z.boolean({ error: message }),
+    read: (value: string) => ({ true: true, false: false })[value.trim()] ?? value,
+  };
+}
+
+function path() {
+  return text(z.string({ error: "must be a path" }).min(1, "must be a path"));
+}
+
+function url() {
+  const message = "must be an http or https URL";
+  return text(z.url({ protocol: /^https?$/, error: message }));
+}
+
+const API_KEYS_MESSAGE = "must be one or more keys, separated by commas";
+const API_KEY = z.union(
+  [
+    z.string().min(1, API_KEYS_MESSAGE),
+    z.strictObject({
+      key: z.string().min(1),
+      name: z.string().min(1).optional(),
+      channels: z.array(z.string().min(1)).min(1).optional(),
+    }),
+  ],
+  { error: `${API_KEYS_MESSAGE}; in the file also objects with key, name, channels` },
+);
+
+const CHANNEL_RULE = z.strictObject({
+  pattern: z.string().min(1),
+  join: z.enum(["policy", "anyone", "authenticated", "nobody"]).optional(),
+  history: z.strictObject({ size: z.int().min(0), ttl: z.number().min(0) }).optional(),
+  subscribersMax: z.int().min(0).optional(),
+  dataBytesMax: z.int().min(1).optional(),
+});
+
+const COMBINATIONS = ["first-deny", "first-allow"] as const;
 const LOG_LEVELS = ["silent", "fatal", "error", "warn", "info", "debug", "trace"] as const;
 
 /** The one table of settings: environment, file, defaults, checks and help are made from it. */
@@ -101,9 +191,107 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting } = {
   },
   apiKeys: {
     env: ["HEXPUSH_API_KEYS"],
-    ...list("keys"),
+    schema: z.array(API_KEY, { error: API_KEYS_MESSAGE }).min(1, API_KEYS_MESSAGE),
+    read: list("keys").read,
     fallback: undefined,
     help: "keys that may push, comma separated; sha256:HEX in place of a key",
+  },
+  apiKeysFile: {
+    env: ["HEXPUSH_API_KEYS_FILE"],
+    ...path(),
+    fallback: undefined,
+    help: "file of keys that may push, one a line; read again on SIGHUP",
+  },
+  jwtSecret: {
+    env: ["HEXPUSH_JWT_SECRET"],
+    ...text(z.string({ error: "must be a text" })),
+    fallback: undefined,
+    help: "secret of the tokens that sockets need (HS256, HS384, HS512)",
+  },
+  jwtPublicKeyFile: {
+    env: ["HEXPUSH_JWT_PUBLIC_KEY_FILE"],
+    ...path(),
+    fallback: undefined,
+    help: "PEM, JWK or JWKS file that verifies the tokens that sockets need",
+  },
+  jwksUrl: {
+    env: ["HEXPUSH_JWKS_URL"],
+    ...url(),
+    fallback: undefined,
+    help: "URL of the keys that verify the tokens that sockets need",
+  },
+  jwtAudience: {
+    env: ["HEXPUSH_JWT_AUDIENCE"],
+    ...list("names"),
+    fallback: undefined,
+    help: "audiences of which a token must name one, comma separated",
+  },
+  jwtIssuer: {
+    env: ["HEXPUSH_JWT_ISSUER"],
+    ...list("names"),
+    fallback: undefined,
+    help: "issuers of which a token must name one, comma separated",
+  },
+  jwtLeeway: {
+    env: ["HEXPUSH_JWT_LEEWAY"],
+    ...seconds(3600),
+    fallback: 5,
+    help: "seconds by which clocks may differ when a token's times are checked",
+  },
+  jwtPush: {
+    env: ["HEXPUSH_JWT_PUSH"],
+    ...yesOrNo(),
+    fallback: false,
+    help: "true lets tokens push to the channels of their claim push",
+  },
+  authUrl: {
+    env: ["HEXPUSH_AUTH_URL"],
+    ...url(),
+    fallback: undefined,
+    help: "URL of an application that is asked who may push, connect and join",
+  },
+  authSecret: {
+    env: ["HEXPUSH_AUTH_SECRET"],
+    ...text(z.string({ error: "must be a text" })),
+    fallback: undefined,
+    help: "signs what that application is asked",
+  },
+  authTimeout: {
+    env: ["HEXPUSH_AUTH_TIMEOUT"],
+    ...seconds(60),
+    fallback: 2,
+    help: "seconds that the application may take for an answer",
+  },
+  authCombine: {
+    env: ["HEXPUSH_AUTH_COMBINE"],
+    ...text(z.enum(COMBINATIONS, { error: `must be one of ${COMBINATIONS.join(", ")}` })),
+    fallback: "first-deny",
+    help: "first-deny: all of several policies must allow; first-allow: one",
+  },
+  publicChannels: {
+    env: ["HEXPUSH_PUBLIC_CHANNELS"],
+    ...list("patterns"),
+    fallback: undefined,
+    help: "channels that anyone may join, comma separated, * for any characters",
+  },
+  channels: {
+    env: [],
+    schema: z.array(CHANNEL_RULE, { error: "must be a list of rules" }),
+    read: (value: string) => value,
+    fallback: undefined,
+    help: "rules for channels by pattern",
+  },
+  policyTimeout: {
+    env: ["HEXPUSH_POLICY_TIMEOUT"],
+    ...seconds(300),
+    fallback: 5,
+    help: "seconds after which a policy without an answer has denied",
+  },
+  revocationsFile: {
+    env: ["HEXPUSH_REVOCATIONS_FILE"],
+    ...path(),
+    fallback: undefined,
+    help: "file that keeps what was revoked over a restart",
   },
   allowedOrigins: {
     env: ["HEXPUSH_ALLOWED_ORIGINS"],
@@ -117,11 +305,23 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting } = {
     fallback: 10,
     help: "seconds that a stop may take",
   },
+  drainSockets: {
+    env: ["HEXPUSH_DRAIN_SOCKETS"],
+    ...yesOrNo(),
+    fallback: true,
+    help: "false leaves sockets open while a stop drains, and closes them at its end",
+  },
   logLevel: {
     env: ["HEXPUSH_LOG_LEVEL"],
     ...text(z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(", ")}` })),
     fallback: "info",
     help: LOG_LEVELS.join(", "),
+  },
+  requestLog: {
+    env: ["HEXPUSH_REQUEST_LOG"],
+    ...yesOrNo(),
+    fallback: false,
+    help: "true logs each HTTP request",
   },
   bodyLimit: {
     env: ["HEXPUSH_BODY_LIMIT"],
@@ -153,6 +353,24 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting } = {
     fallback: 1000,
     help: "most channels in one push",
   },
+  pushesPerBatch: {
+    env: ["HEXPUSH_PUSHES_PER_BATCH"],
+    ...wholeNumber(1, 100_000),
+    fallback: 100,
+    help: "most pushes in one batch",
+  },
+  idempotencyKeys: {
+    env: ["HEXPUSH_IDEMPOTENCY_KEYS"],
+    ...wholeNumber(0, 10_000_000),
+    fallback: 100_000,
+    help: "most Idempotency-Keys that are remembered at a time, for 5 minutes each",
+  },
+  traces: {
+    env: ["HEXPUSH_TRACES"],
+    ...wholeNumber(0, 1_000_000),
+    fallback: 10_000,
+    help: "most pushes whose trace is kept; 0 keeps none",
+  },
   channelsPerSocket: {
     env: ["HEXPUSH_CHANNELS_PER_SOCKET"],
     ...wholeNumber(1, 1_000_000),
@@ -167,8 +385,11 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting } = {
   },
 };
 
+/** What the commands beside `serve` read; their owner may have them set in the same shell. */
+export const CLIENT_VARIABLES: readonly string[] = ["HEXPUSH_URL", "HEXPUSH_KEY", "HEXPUSH_TOKEN"];
+
 const KEYS = Object.keys(SETTINGS) as (keyof Config)[];
-const SECRET: ReadonlySet<keyof Config> = new Set(["apiKeys"]);
+const SECRET: ReadonlySet<keyof Config> = new Set(["apiKeys", "authSecret", "jwtSecret"]);
 
 /**
  * Environment over file over defaults, checked; frozen.
@@ -206,9 +427,20 @@ function check(key: keyof Config, where: string, value: unknown, shown: unknown 
   if (value === undefined) return SETTINGS[key].fallback;
   const result = SETTINGS[key].schema.safeParse(value);
   if (result.success) return result.data;
-  const problem = result.error.issues[0]?.message ?? "is wrong";
+  const problem = describeIssue(result.error.issues[0]);
   const got = SECRET.has(key) ? "" : `, not ${JSON.stringify(shown)}`;
   throw new ConfigError(`${where} ${problem}${got}`);
+}
+
+/** Of a setting with parts, which one: "[0].join is wrong: …". */
+function describeIssue(issue: z.core.$ZodIssue | undefined): string {
+  if (issue === undefined) return "is wrong";
+  // Of a plain list there is nothing to tell apart.
+  if (issue.path.every((part) => typeof part === "number")) return issue.message;
+  const where = issue.path.map((part) =>
+    typeof part === "number" ? `[${part}]` : `.${String(part)}`,
+  );
+  return `is wrong at ${where.join("")}: ${issue.message}`;
 }
 
 function readConfigFile(file: string): Record<string, unknown> {
@@ -235,7 +467,7 @@ function readConfigFile(file: string): Record<string, unknown> {
 
 /** A misspelt HEXPUSH_API_KEYS must not leave the door open. */
 function refuseUnknownVariables(env: NodeJS.ProcessEnv): void {
-  const known = new Set(KEYS.flatMap((key) => SETTINGS[key].env));
+  const known = new Set([...KEYS.flatMap((key) => SETTINGS[key].env), ...CLIENT_VARIABLES]);
   for (const name of Object.keys(env)) {
     // HEXPUSH_TEST_… are the test run's own, and it starts servers.
     if (!name.startsWith("HEXPUSH_") || name.startsWith("HEXPUSH_TEST_") || known.has(name))

@@ -4,16 +4,22 @@ import type { Middleware } from "koa";
 import type { Logger } from "pino";
 import { allowAll } from "./adapters/auth/allow-all.js";
 import { ApiKeyPolicy } from "./adapters/auth/api-keys.js";
-import { createKoaApp } from "./adapters/koa/app.js";
+import { type ApiDesk, createKoaApp } from "./adapters/koa/app.js";
+import { newId } from "./adapters/koa/request-id.js";
 import { createLog } from "./adapters/log/log.js";
 import { UwsServer } from "./adapters/uws/server.js";
 import { PhoenixTransport } from "./adapters/uws/socket.js";
+import { applyJoinRules, ChannelRules } from "./application/channel-rules.js";
+import { combineListeners } from "./application/combine-listeners.js";
+import { Control } from "./application/control.js";
 import { describeError } from "./application/describe-error.js";
 import { guardPolicy } from "./application/guard-policy.js";
 import { anyOrigin, listedOrigins, type OriginRule, sameHost } from "./application/origins.js";
+import { PushTraces } from "./application/push-traces.js";
 import { type Config, ConfigError } from "./config.js";
 import type { AuthPolicy } from "./domain/auth-policy.js";
 import type { PushLimits } from "./domain/push.js";
+import type { PushListener } from "./domain/push-listener.js";
 import { PushService } from "./domain/push-service.js";
 import type { Transport } from "./domain/transport.js";
 
@@ -34,6 +40,9 @@ function all<T>(of: Token<T>): { serviceIdentifier: Token<T[]>; isMultiple: true
   return { serviceIdentifier: of as unknown as Token<T[]>, isMultiple: true };
 }
 
+/** Seconds since 1970, by which all ends that ends at a time. */
+export type Clock = () => number;
+
 /** Whether the server takes requests; a stop turns it off first. */
 export interface ServerState {
   draining: boolean;
@@ -44,6 +53,7 @@ export const TOKENS = {
   config: token<Config>("Config"),
   log: token<Logger>("Log"),
   state: token<ServerState>("ServerState"),
+  clock: token<Clock>("Clock"),
   /** Who may push, connect and join: replace this one. */
   authPolicy: token<AuthPolicy>("AuthPolicy"),
   /** `authPolicy` with its contract enforced: what the server asks. */
@@ -53,25 +63,73 @@ export const TOKENS = {
   transport: token<Transport>("Transport"),
   phoenix: token<PhoenixTransport>("PhoenixTransport"),
   pushes: token<PushService>("PushService"),
+  /** All of them hear what happens; a host adds its own by another binding of this token. */
+  listener: token<PushListener>("PushListener"),
+  /** All listeners as one that never throws. */
+  listeners: token<PushListener>("PushListeners"),
+  traces: token<PushTraces>("PushTraces"),
+  control: token<Control>("Control"),
+  channelRules: token<ChannelRules>("ChannelRules"),
   /** Koa middleware before the routes, in the order of the bindings. */
   middleware: token<Middleware>("Middleware"),
   koaApp: token<Koa>("KoaApp"),
   server: token<UwsServer>("UwsServer"),
 } as const;
 
+/** What the HTTP API works on; together, since an app takes more than Inversify's typings count. */
+const apiDesk = token<ApiDesk>("ApiDesk");
+
 /** Ports of the domain and the services over them. */
 const core = new ContainerModule(({ bind }) => {
   bind(TOKENS.state).toResolvedValue(() => ({ draining: false }));
+  bind(TOKENS.clock).toConstantValue(() => Date.now() / 1000);
   bind(TOKENS.guardedPolicy).toResolvedValue(
-    (policy, log) =>
-      guardPolicy(policy, (question, error) =>
-        log.error({ err: describeError(error), question }, "the auth policy failed, so it denies"),
+    (policy, rules, config, log) =>
+      guardPolicy(
+        applyJoinRules(policy, rules),
+        (question, error) =>
+          log.error(
+            { err: describeError(error), question },
+            "the auth policy failed, so it denies",
+          ),
+        { timeoutMs: config.policyTimeout * 1000 },
       ),
-    [TOKENS.authPolicy, TOKENS.log],
+    [TOKENS.authPolicy, TOKENS.channelRules, TOKENS.config, TOKENS.log],
+  );
+  bind(TOKENS.channelRules).toResolvedValue(
+    (config) => new ChannelRules(config.channels ?? []),
+    [TOKENS.config],
+  );
+  bind(TOKENS.traces).toResolvedValue(
+    (config, clock) => new PushTraces({ max: config.traces, now: () => clock() * 1000 }),
+    [TOKENS.config, TOKENS.clock],
+  );
+  bind(TOKENS.listener).toService(TOKENS.traces);
+  bind(TOKENS.listeners).toResolvedValue(
+    (listeners, log) =>
+      combineListeners(listeners, (event, error) =>
+        log.error({ err: describeError(error), event }, "a listener failed"),
+      ),
+    [all(TOKENS.listener), TOKENS.log],
   );
   bind(TOKENS.pushes).toResolvedValue(
-    (policy, transports, config) => new PushService(policy, transports, pushLimits(config)),
-    [TOKENS.guardedPolicy, all(TOKENS.transport), TOKENS.config],
+    (policy, transports, config, listener, rules) =>
+      new PushService(policy, transports, pushLimits(config), {
+        listener,
+        newId,
+        check: (push) => rules.checkPush(push),
+      }),
+    [
+      TOKENS.guardedPolicy,
+      all(TOKENS.transport),
+      TOKENS.config,
+      TOKENS.listeners,
+      TOKENS.channelRules,
+    ],
+  );
+  bind(TOKENS.control).toResolvedValue(
+    (pushes, transports) => new Control(pushes, transports),
+    [TOKENS.pushes, all(TOKENS.transport)],
   );
 });
 
@@ -80,11 +138,14 @@ const adapters = new ContainerModule(({ bind }) => {
   bind(TOKENS.authPolicy).toResolvedValue(policyFor, [TOKENS.config]);
   bind(TOKENS.origins).toResolvedValue(originsFor, [TOKENS.config]);
   bind(TOKENS.phoenix).toResolvedValue(
-    (policy, origins, config, log) =>
+    (policy, origins, config, log, listener, rules, now) =>
       new PhoenixTransport({
         policy,
         origins,
         log,
+        listener,
+        now,
+        fullness: (channel, subscribers) => rules.fullness(channel, subscribers),
         limits: {
           channelNameBytesMax: config.channelNameLimit,
           channelsPerSocketMax: config.channelsPerSocket,
@@ -93,31 +154,50 @@ const adapters = new ContainerModule(({ bind }) => {
           idleTimeoutMs: IDLE_TIMEOUT_MS,
         },
       }),
-    [TOKENS.guardedPolicy, TOKENS.origins, TOKENS.config, TOKENS.log],
+    [
+      TOKENS.guardedPolicy,
+      TOKENS.origins,
+      TOKENS.config,
+      TOKENS.log,
+      TOKENS.listeners,
+      TOKENS.channelRules,
+      TOKENS.clock,
+    ],
   );
   bind(TOKENS.transport).toService(TOKENS.phoenix);
   bind(TOKENS.koaApp).toResolvedValue(
-    (pushes, state, origins, log, config, middleware) =>
+    (desk, state, origins, log, config, clock, middleware) =>
       createKoaApp({
-        pushes,
+        ...desk,
         origins,
         log,
         middleware,
+        logRequests: config.requestLog,
         readiness: () => (state.draining ? "The server is shutting down." : undefined),
-        limits: { bodyBytesMax: config.bodyLimit },
+        limits: {
+          bodyBytesMax: config.bodyLimit,
+          pushesMax: config.pushesPerBatch,
+          idempotencyKeysMax: config.idempotencyKeys,
+        },
+        now: () => clock() * 1000,
       }),
     [
-      TOKENS.pushes,
+      apiDesk,
       TOKENS.state,
       TOKENS.origins,
       TOKENS.log,
       TOKENS.config,
+      TOKENS.clock,
       all(TOKENS.middleware),
     ],
   );
+  bind(apiDesk).toResolvedValue(
+    (pushes, policy, control, traces, listener) => ({ pushes, policy, control, traces, listener }),
+    [TOKENS.pushes, TOKENS.guardedPolicy, TOKENS.control, TOKENS.traces, TOKENS.listeners],
+  );
   bind(TOKENS.server).toResolvedValue(
-    (app, sockets, config) =>
-      new UwsServer({ host: config.host, port: config.port, handler: app.callback(), sockets }),
+    (app, sockets, { host, port, drainSockets }) =>
+      new UwsServer({ host, port, handler: app.callback(), sockets, drainSockets }),
     [TOKENS.koaApp, TOKENS.phoenix, TOKENS.config],
   );
 });
@@ -126,12 +206,17 @@ const adapters = new ContainerModule(({ bind }) => {
 export interface HostParts {
   readonly policy: AuthPolicy | undefined;
   readonly logger: Logger | undefined;
+  readonly now: Clock | undefined;
   readonly transports: readonly Transport[];
   readonly middleware: readonly Middleware[];
+  readonly listeners: readonly PushListener[];
 }
 
-export function hostModule({ policy, logger, transports, middleware }: HostParts): ContainerModule {
+export function hostModule(parts: HostParts): ContainerModule {
+  const { policy, logger, now, transports, middleware, listeners } = parts;
   return new ContainerModule(({ bind, rebind }) => {
+    if (now !== undefined) rebind(TOKENS.clock).toConstantValue(now);
+    for (const listener of listeners) bind(TOKENS.listener).toConstantValue(listener);
     if (policy !== undefined) rebind(TOKENS.authPolicy).toConstantValue(policy);
     if (logger !== undefined) rebind(TOKENS.log).toConstantValue(logger);
     for (const transport of transports) bind(TOKENS.transport).toConstantValue(transport);
@@ -165,7 +250,7 @@ export function isOpenToEveryone(policy: AuthPolicy): boolean {
 function policyFor(config: Config): AuthPolicy {
   if (config.apiKeys !== undefined) {
     try {
-      return new ApiKeyPolicy(config.apiKeys);
+      return new ApiKeyPolicy(config.apiKeys as readonly string[]);
     } catch (error) {
       throw new ConfigError(`HEXPUSH_API_KEYS: ${(error as Error).message}`);
     }

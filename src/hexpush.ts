@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import type { Middleware } from "koa";
 import type { Logger } from "pino";
+import type { ChannelDetail, ChannelSummary, Page, Stats } from "./application/control.js";
+import type { PushTrace } from "./application/push-traces.js";
 import { type Config, createConfig } from "./config.js";
 import {
   type Container,
@@ -17,6 +19,7 @@ import {
 import type { AuthPolicy } from "./domain/auth-policy.js";
 import { Json } from "./domain/json.js";
 import { Push } from "./domain/push.js";
+import type { PushListener } from "./domain/push-listener.js";
 import type { Transport } from "./domain/transport.js";
 
 export interface HexpushOptions extends Partial<Config> {
@@ -26,6 +29,10 @@ export interface HexpushOptions extends Partial<Config> {
   readonly transports?: readonly Transport[];
   /** Koa middleware that runs before the routes, for every HTTP request. */
   readonly middleware?: readonly Middleware[];
+  /** Hear what happens, in their order. */
+  readonly listeners?: readonly PushListener[];
+  /** Seconds since 1970, for all that ends at a time. @defaultValue the system's clock */
+  readonly now?: () => number;
   /** Takes the place of a pino logger on standard output. */
   readonly logger?: Logger;
   /** Inversify modules, loaded last: they may rebind any of `TOKENS`. */
@@ -57,11 +64,23 @@ export interface Hexpush {
    * @throws {TypeError} where an argument is none; the message names it.
    */
   push(channel: string | readonly string[], event: string, data: unknown): PushReceipt;
+  /** Sockets, subscriptions, channels, pushes and deliveries of this node. */
+  stats(): Stats;
+  /** The channels with subscribers, sorted by name. @defaultValue all of them */
+  channels(page?: Partial<Page>): ChannelSummary[];
+  /** Who is joined to a channel. @defaultValue all of them */
+  channel(channel: string, page?: Partial<Page>): ChannelDetail;
+  /** Closes all sockets of this id; their clients come back and the policy decides. @returns how many. */
+  closeSockets(socketId: string): number;
+  /** What became of a push; undefined where it is not known, or no longer. */
+  trace(pushId: string): PushTrace | undefined;
   /** The HTTP API as a handler for `node:http`; it has no sockets of its own. */
   callback(): (request: IncomingMessage, response: ServerResponse) => void;
 }
 
 export interface PushReceipt {
+  /** Of its trace. */
+  readonly id: string;
   readonly channels: readonly string[];
   readonly deliveries: number;
 }
@@ -73,8 +92,9 @@ export interface PushReceipt {
  * @throws {ConfigError} where a setting is wrong, or the push endpoint would be open to others.
  */
 export function createHexpush(options: HexpushOptions = {}): Hexpush {
-  const { policy, transports = [], middleware = [], logger, modules = [], ...settings } = options;
-  const own = hostModule({ policy, transports, middleware, logger });
+  const { policy, transports = [], middleware = [], listeners = [], ...others } = options;
+  const { logger, now, modules = [], ...settings } = others;
+  const own = hostModule({ policy, transports, middleware, listeners, logger, now });
   return fromContainer(createContainer(createConfig(settings), [own, ...modules]));
 }
 
@@ -90,6 +110,8 @@ export function fromContainer(container: Container): Hexpush {
   const log = container.get(TOKENS.log);
   const state = container.get(TOKENS.state);
   const pushes = container.get(TOKENS.pushes);
+  const control = container.get(TOKENS.control);
+  const traces = container.get(TOKENS.traces);
   const app = container.get(TOKENS.koaApp);
   const server = container.get(TOKENS.server);
   const limits = pushLimits(config);
@@ -117,11 +139,19 @@ export function fromContainer(container: Container): Hexpush {
     push(channel, event, data) {
       const result = Push.of({ channel, event, data: jsonOf(data) }, limits);
       if (!result.ok) throw new TypeError(result.error.message);
-      return { channels: result.push.channels, deliveries: pushes.deliver(result.push) };
+      const { id, push, deliveries } = pushes.deliver(result.push);
+      return { id, channels: push.channels, deliveries };
     },
+    stats: () => control.stats(),
+    channels: (page) => control.channels({ ...ALL, ...page }),
+    channel: (channel, page) => control.channel(channel, { ...ALL, ...page }),
+    closeSockets: (socketId) => control.closeSockets(socketId),
+    trace: (pushId) => traces.get(pushId),
     callback: () => app.callback(),
   };
 }
+
+const ALL: Page = { limit: Number.POSITIVE_INFINITY };
 
 /** @throws {TypeError} that names the argument where it has no JSON form. */
 function jsonOf(data: unknown): Json {

@@ -116,6 +116,7 @@ describe("createHexpush", () => {
     await client.frames.next();
     expect(got).toEqual([{ channel: "a", event: "e", data: Json.of(1) }]);
     expect(hexpush.push(["a", "a", "b"], "e", { any: "value" })).toEqual({
+      id: expect.stringMatching(/^[\w-]{20}$/),
       channels: ["a", "b"],
       deliveries: 2,
     });

@@ -2,10 +2,15 @@ import { Json } from "./json.js";
 import type { PushInput } from "./push.js";
 
 export type PushInputResult =
-  | { readonly ok: true; readonly input: PushInput }
+  | {
+      readonly ok: true;
+      readonly input: PushInput;
+      /** The member `dry_run`, whatever it is: the caller asks for a check only. */
+      readonly dryRun?: unknown;
+    }
   | { readonly ok: false; readonly message: string };
 
-const MEMBERS = ["channel", "data", "event"] as const;
+const MEMBERS = ["channel", "data", "event", "dry_run"] as const;
 
 /**
  * Reads a push's members from the JSON text of a request body; `data` is kept as text, members
@@ -29,6 +34,7 @@ export function parsePushInput(text: string): PushInputResult {
       event: shallowValue(members.get("event")),
       data: members.get("data"),
     },
+    ...(members.has("dry_run") && { dryRun: shallowValue(members.get("dry_run")) }),
   };
 }
 

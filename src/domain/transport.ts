@@ -1,4 +1,6 @@
+import type { Identity } from "./auth-policy.js";
 import type { Message } from "./message.js";
+import type { SocketInfo } from "./push-listener.js";
 
 /**
  * The last hop: from this node to its own sockets.
@@ -38,4 +40,28 @@ export interface TransportCounts {
   readonly sockets: number;
   /** Pairs of a socket and a channel that it is joined to. */
   readonly subscriptions: number;
+}
+
+/**
+ * What a transport can do beside, where it knows its sockets: the operator's view of channels, and
+ * the end of sockets whose token was revoked, need it. A transport without it is left out of both.
+ */
+export interface SocketDirectory {
+  /** Each channel that a local socket is joined to, once, in any order. */
+  channels(): Iterable<string>;
+
+  /** The local sockets that are joined to `channel`. */
+  joined(channel: string): Iterable<SocketInfo>;
+
+  /**
+   * Closes every local socket whose identity matches, as one that the policy has turned down.
+   *
+   * @param reason for the client, at most 123 bytes (RFC 6455, section 5.5)
+   * @returns how many were closed.
+   */
+  closeWhere(matches: (identity: Identity) => boolean, reason: string): number;
+}
+
+export function hasDirectory(transport: Transport): transport is Transport & SocketDirectory {
+  return ["channels", "joined", "closeWhere"].every((method) => method in transport);
 }

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { SETTINGS } from "../../src/config.js";
+import { CLIENT_VARIABLES, SETTINGS } from "../../src/config.js";
 import { blocksOf, pages, readPage } from "./markdown.js";
 
 const PAGE = "docs/guides/configuration.md";
@@ -14,7 +14,7 @@ const settings = Object.entries(SETTINGS).map(([key, { env, fallback }]) => ({
 function rows() {
   return readPage(PAGE)
     .split("\n")
-    .filter((line) => line.startsWith("| `HEXPUSH_"))
+    .filter((line) => /^\| (?:`HEXPUSH_|the file only \|)/.test(line))
     .map((line) => {
       const [, variables = "", key = "", fallback = ""] = line
         .split("|")
@@ -32,7 +32,7 @@ it(`${PAGE} lists every setting with its variables, its key and its default`, ()
 });
 
 it("no page tells to set a variable that does not exist", () => {
-  const known = new Set(settings.flatMap(({ variables }) => variables));
+  const known = new Set([...settings.flatMap(({ variables }) => variables), ...CLIENT_VARIABLES]);
   for (const page of pages) {
     // Commands that are shown with their refusal name wrong ones on purpose.
     const blocks = blocksOf(readPage(page));

@@ -3,6 +3,7 @@ import { UwsServer } from "../../src/adapters/uws/server.js";
 import { type PhoenixLimits, PhoenixTransport } from "../../src/adapters/uws/socket.js";
 import { anyOrigin, type OriginRule } from "../../src/application/origins.js";
 import type { AuthPolicy } from "../../src/domain/auth-policy.js";
+import type { PushListener } from "../../src/domain/push-listener.js";
 
 export const LIMITS: PhoenixLimits = {
   channelNameBytesMax: 1024,
@@ -28,6 +29,10 @@ export async function startPhoenix(
     policy?: Partial<AuthPolicy>;
     limits?: Partial<PhoenixLimits>;
     origins?: OriginRule;
+    listener?: PushListener;
+    now?: () => number;
+    fullness?: (channel: string, subscribers: number) => string | undefined;
+    drainSockets?: boolean;
   } = {},
 ): Promise<PhoenixServer> {
   const logged: string[] = [];
@@ -37,10 +42,19 @@ export async function startPhoenix(
     origins: given.origins ?? anyOrigin,
     limits: { ...LIMITS, ...given.limits },
     log: { info: log, warn: log },
+    ...(given.listener && { listener: given.listener }),
+    ...(given.now && { now: given.now }),
+    ...(given.fullness && { fullness: given.fullness }),
   });
   const handler = (_request: unknown, response: { end(body: string): unknown }) =>
     void response.end("http");
-  const server = new UwsServer({ host: "127.0.0.1", port: 0, handler, sockets: transport });
+  const server = new UwsServer({
+    host: "127.0.0.1",
+    port: 0,
+    handler,
+    sockets: transport,
+    drainSockets: given.drainSockets ?? true,
+  });
   const port = await server.start();
   return { transport, server, port, wsUrl: `ws://127.0.0.1:${port}/push_socket`, logged };
 }

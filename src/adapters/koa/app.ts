@@ -1,24 +1,48 @@
 import Router from "@koa/router";
 import Koa from "koa";
+import type { Control } from "../../application/control.js";
 import { describeError } from "../../application/describe-error.js";
+import { IdempotencyStore } from "../../application/idempotency.js";
 import type { OriginRule } from "../../application/origins.js";
+import type { PushTraces } from "../../application/push-traces.js";
+import type { AuthPolicy } from "../../domain/auth-policy.js";
+import type { PushListener } from "../../domain/push-listener.js";
 import type { PushService } from "../../domain/push-service.js";
+import { type BatchLimits, batchRoute } from "./batch-route.js";
+import { controlRoutes } from "./control-routes.js";
 import { apiCors } from "./cors.js";
 import { answerErrors, type ErrorLog } from "./errors.js";
 import { healthRoutes, type Readiness } from "./health-routes.js";
+import { logRequests, observeApi, type RequestLog } from "./observe-api.js";
 import { normalizePath } from "./path.js";
-import type { PushRouteLimits } from "./push-body.js";
 import { pushRoute } from "./push-route.js";
 import { requestId } from "./request-id.js";
 
-export interface KoaAppOptions {
+/** What the routes of the API work on. */
+export interface ApiDesk {
   readonly pushes: PushService;
+  readonly policy: AuthPolicy;
+  readonly control: Control;
+  readonly traces: PushTraces;
+  readonly listener: PushListener;
+}
+
+export interface KoaAppOptions extends ApiDesk {
   readonly readiness: Readiness;
   readonly origins: OriginRule;
-  readonly log: ErrorLog;
-  readonly limits: PushRouteLimits;
+  readonly log: ErrorLog & RequestLog;
+  /** Whether each request is logged. */
+  readonly logRequests: boolean;
+  readonly limits: KoaAppLimits;
+  /** Milliseconds, for the window of Idempotency-Keys. */
+  readonly now: () => number;
   /** The host's own, run for every request before the routes. */
   readonly middleware: readonly Koa.Middleware[];
+}
+
+export interface KoaAppLimits extends BatchLimits {
+  /** Most Idempotency-Keys that are remembered at a time. @defaultValue 100000 */
+  readonly idempotencyKeysMax: number;
 }
 
 /**
@@ -33,11 +57,22 @@ export function createKoaApp(options: KoaAppOptions): Koa {
   );
   app.use(requestId);
   app.use(answerErrors(options.log));
+  if (options.logRequests) app.use(logRequests(options.log));
   app.use(normalizePath);
+  app.use(observeApi(options.listener));
   for (const middleware of options.middleware) app.use(middleware);
   app.use(apiCors(options.origins));
   const router = new Router({ sensitive: true });
-  router.post("/api/push", ...pushRoute(options.pushes, options.limits));
+  const { limits, now } = options;
+  const keys = { keysMax: limits.idempotencyKeysMax, now };
+  const desk = {
+    ...options,
+    idempotency: new IdempotencyStore<string>(keys),
+    batches: new IdempotencyStore<true>(keys),
+  };
+  router.post("/api/push", ...pushRoute(desk, limits));
+  router.post("/api/push/batch", ...batchRoute(desk, limits));
+  controlRoutes(router, options);
   healthRoutes(router, options.readiness);
   app.use(router.routes());
   app.use(refuseOtherMethods);

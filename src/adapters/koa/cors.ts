@@ -9,7 +9,7 @@ export function apiCors(origins: OriginRule): Koa.Middleware {
     origin: (ctx) => (isAllowed(ctx) ? ctx.get("origin") : ""),
     allowMethods: "GET,POST,DELETE",
     allowHeaders: ["authorization", "content-type", "idempotency-key", "x-request-id"],
-    exposeHeaders: ["retry-after", "x-request-id"],
+    exposeHeaders: ["idempotent-replayed", "retry-after", "x-push-id", "x-request-id"],
     maxAge: 600,
   });
   return (ctx, next) => {

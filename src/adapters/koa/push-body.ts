@@ -120,33 +120,55 @@ const refuseOtherTypes: Koa.Middleware = (ctx, next) => {
   return next();
 };
 
+interface ReadPush {
+  readonly input: PushInput;
+  /** The body's member `dry_run`; the query string's is read with the other options. */
+  readonly dryRun?: unknown;
+}
+
 /** The body's members over the query string's, as PushEx merges them. */
-export function readPushInput(ctx: Koa.Context): PushInput {
+export function readPushInput(ctx: Koa.Context): ReadPush {
   const body = bodyInput(ctx);
   if (ctx.querystring === "") return body;
-  const query = parseForm(ctx.querystring, "query string");
+  const { input } = body;
+  const query = parseForm(ctx.querystring, "query string").input;
   return {
-    channel: body.channel === undefined ? query.channel : body.channel,
-    event: body.event === undefined ? query.event : body.event,
-    data: body.data ?? query.data,
+    ...body,
+    input: {
+      channel: input.channel === undefined ? query.channel : input.channel,
+      event: input.event === undefined ? query.event : input.event,
+      data: input.data ?? query.data,
+    },
   };
 }
 
-function bodyInput(ctx: Koa.Context): PushInput {
-  const body: unknown = ctx.request.body;
-  if (!Buffer.isBuffer(body)) return {};
-  if (!isUtf8(body)) throw new MalformedRequest("The request body is not valid UTF-8.");
-  const text = body.toString("utf8");
+function bodyInput(ctx: Koa.Context): ReadPush {
+  const text = bodyText(ctx);
+  if (text === undefined) return { input: {} };
   if (bodyKind(ctx) === "form") return parseForm(text, "request body");
   const result = parsePushInput(text);
   if (!result.ok) throw new MalformedRequest(result.message);
-  return result.input;
+  return result;
 }
 
-function parseForm(text: string, where: "query string" | "request body"): PushInput {
+/** A body that must be JSON, as text; empty where there is none. */
+export function readJsonText(ctx: Koa.Context): string {
+  if (bodyKind(ctx) === "form") ctx.throw(415, "The request body must be application/json.");
+  return bodyText(ctx) ?? "";
+}
+
+function bodyText(ctx: Koa.Context): string | undefined {
+  const body: unknown = ctx.request.body;
+  if (!Buffer.isBuffer(body)) return undefined;
+  if (!isUtf8(body)) throw new MalformedRequest("The request body is not valid UTF-8.");
+  return body.toString("utf8");
+}
+
+function parseForm(text: string, where: "query string" | "request body"): ReadPush {
   try {
-    const { channel, event, data } = qs.parse(text, FORM_OPTIONS);
-    return { channel, event, data: data === undefined ? undefined : Json.of(data) };
+    const { channel, event, data, dry_run: dryRun } = qs.parse(text, FORM_OPTIONS);
+    const input = { channel, event, data: data === undefined ? undefined : Json.of(data) };
+    return { input, dryRun };
   } catch (error) {
     if (error instanceof URIError) {
       throw new MalformedRequest(`The ${where} is not percent-encoded UTF-8.`);

@@ -1,71 +1,41 @@
-import type { IncomingMessage } from "node:http";
 import type Koa from "koa";
-import type { Headers, PushAuthRequest, PushDenial } from "../../domain/auth-policy.js";
-import { Json } from "../../domain/json.js";
-import type { PushInput } from "../../domain/push.js";
-import type { PushService } from "../../domain/push-service.js";
+import { HttpAuthRequest } from "./authorized.js";
 import { answer, answerJson } from "./errors.js";
+import { type PushAnswer, type PushDesk, settlePush } from "./push-answer.js";
 import { type PushRouteLimits, pushBody, readPushInput } from "./push-body.js";
+import { NO_OPTIONS, readPushOptions } from "./push-options.js";
 
 /** `POST /api/push`: body, then acceptable answer, then the policy, then the arguments. */
-export function pushRoute(pushes: PushService, limits: PushRouteLimits): Koa.Middleware[] {
+export function pushRoute(desk: PushDesk, limits: PushRouteLimits): Koa.Middleware[] {
   return [
     ...pushBody(limits),
     async (ctx) => {
-      const input = readPushInput(ctx);
-      if (!acceptsJson(ctx)) {
-        answer(ctx, 406, "The answer is application/json, which the request does not accept.");
-        return;
-      }
-      const outcome = await pushes.push(new HttpPushRequest(ctx, input));
-      if (outcome.kind === "accepted") {
-        ctx.status = 200;
-        answerJson(ctx, outcome.push.toAnswer());
-      } else if (outcome.kind === "invalid") {
-        answer(ctx, 422, outcome.error.message);
-      } else if (isDenial(outcome.answer)) {
-        ctx.status = outcome.answer.status;
-        answerJson(ctx, outcome.answer.body.text);
-      } else {
-        answer(ctx, 403, "Access Forbidden");
-      }
+      const { input, dryRun } = readPushInput(ctx);
+      if (!acceptsJson(ctx)) return;
+      const prepared = await desk.pushes.prepare(new HttpAuthRequest(ctx, input));
+      // A caller who may not push learns nothing of what is wrong with the rest.
+      const options = prepared.kind === "denied" ? NO_OPTIONS : readPushOptions(ctx, dryRun);
+      const settled = settlePush(desk, prepared, options);
+      answerPush(ctx, settled instanceof Promise ? await settled : settled);
     },
   ];
 }
 
-/** A denial must not look like a success to the caller, whatever the policy has made of its answer. */
-function isDenial(answer: PushDenial | undefined): answer is PushDenial {
-  const status = answer?.status;
-  const isError = Number.isInteger(status) && Number(status) >= 400 && Number(status) < 600;
-  return isError && answer?.body instanceof Json;
+function answerPush(ctx: Koa.Context, settled: PushAnswer): void {
+  const { pushId, isReplay, retryAfterSeconds } = settled;
+  ctx.status = settled.status;
+  if (pushId !== undefined) ctx.res.setHeader("x-push-id", pushId);
+  if (isReplay === true) ctx.set("idempotent-replayed", "true");
+  if (retryAfterSeconds !== undefined) ctx.set("retry-after", `${retryAfterSeconds}`);
+  answerJson(ctx, settled.body);
 }
 
-function acceptsJson(ctx: Koa.Context): boolean {
+/** Answers 406 where the caller would not take JSON. */
+export function acceptsJson(ctx: Koa.Context): boolean {
   const { accept } = ctx.headers;
   // What nearly every client sends needs no negotiation.
   if (accept === undefined || accept === "*/*" || accept === "application/json") return true;
-  return ctx.accepts("application/json") !== false;
-}
-
-class HttpPushRequest implements PushAuthRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: Headers;
-  readonly #request: IncomingMessage;
-
-  constructor(
-    ctx: Koa.Context,
-    readonly input: PushInput,
-  ) {
-    this.method = ctx.method;
-    this.path = ctx.path;
-    // Node joins repeated fields itself, but for set-cookie, which no request has.
-    this.headers = ctx.headers as Headers;
-    this.#request = ctx.req;
-  }
-
-  /** Looked up on demand: most policies never ask. */
-  get remoteAddress(): string | undefined {
-    return this.#request.socket.remoteAddress;
-  }
+  if (ctx.accepts("application/json") !== false) return true;
+  answer(ctx, 406, "The answer is application/json, which the request does not accept.");
+  return false;
 }

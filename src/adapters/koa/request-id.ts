@@ -19,7 +19,7 @@ const pool = Buffer.alloc(ID_BYTES * 256);
 let used = pool.length;
 
 /** 20 characters of the URL-safe Base64 alphabet. */
-function newId(): string {
+export function newId(): string {
   if (used === pool.length) {
     randomFillSync(pool);
     used = 0;

@@ -1,5 +1,7 @@
+import { ANONYMOUS, type Identity } from "../../domain/auth-policy.js";
 import type { Message } from "../../domain/message.js";
-import type { Transport, TransportCounts } from "../../domain/transport.js";
+import type { SocketInfo } from "../../domain/push-listener.js";
+import type { SocketDirectory, Transport, TransportCounts } from "../../domain/transport.js";
 
 /** A socket inside this process: what a test or a host uses in place of a network connection. */
 export interface MemorySocket {
@@ -12,11 +14,12 @@ export interface MemorySocketOptions {
   /** Called within `deliver`; what it throws reaches nobody else. */
   readonly onMessage: (message: Message) => void;
   readonly onClose?: () => void;
-  readonly socketId?: string;
+  /** Who is behind the socket: nobody in particular where missing. */
+  readonly identity?: Identity;
 }
 
 /** Delivers to functions of the same process, at once and in order. */
-export class MemoryTransport implements Transport {
+export class MemoryTransport implements Transport, SocketDirectory {
   readonly #channels = new Map<string, Set<OpenSocket>>();
   readonly #sockets = new Set<OpenSocket>();
   readonly #onError: (error: unknown) => void;
@@ -27,7 +30,11 @@ export class MemoryTransport implements Transport {
   }
 
   connect(options: MemorySocketOptions): MemorySocket {
-    const socket: OpenSocket = { options, channels: new Set() };
+    const socket: OpenSocket = {
+      options,
+      identity: options.identity ?? ANONYMOUS,
+      channels: new Set(),
+    };
     this.#sockets.add(socket);
     return {
       join: (channel) => {
@@ -65,8 +72,24 @@ export class MemoryTransport implements Transport {
     return { sockets: this.#sockets.size, subscriptions };
   }
 
+  channels(): Iterable<string> {
+    return this.#channels.keys();
+  }
+
+  joined(channel: string): Iterable<SocketInfo> {
+    return [...(this.#channels.get(channel) ?? [])].map(({ identity }) => ({
+      transport: "memory",
+      socketId: identity.socketId,
+      presenceId: identity.presenceId,
+    }));
+  }
+
   closeSockets(socketId: string): number {
-    const closing = [...this.#sockets].filter((socket) => socket.options.socketId === socketId);
+    return this.closeWhere((identity) => identity.socketId === socketId);
+  }
+
+  closeWhere(matches: (identity: Identity) => boolean): number {
+    const closing = [...this.#sockets].filter((socket) => matches(socket.identity));
     for (const socket of closing) this.#close(socket);
     return closing.length;
   }
@@ -95,5 +118,6 @@ export class MemoryTransport implements Transport {
 
 interface OpenSocket {
   readonly options: MemorySocketOptions;
+  readonly identity: Identity;
   readonly channels: Set<string>;
 }

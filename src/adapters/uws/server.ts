@@ -11,6 +11,8 @@ export interface UwsServerOptions {
   readonly port: number;
   readonly handler: NodeRequestHandler;
   readonly sockets: PhoenixTransport;
+  /** Whether a stop closes the sockets spread over its time, or all of them at its end. */
+  readonly drainSockets: boolean;
 }
 
 /** LIBUS_LISTEN_EXCLUSIVE_PORT: without it two servers would share a port without a word. */
@@ -91,18 +93,20 @@ export class UwsServer {
       deadline.passed,
     ]);
     deadline.cancel();
+    // Those that were not to be disturbed, or are too many for the time.
+    this.#options.sockets.closeForDrain(Number.POSITIVE_INFINITY);
     await new Promise((resolve) => setTimeout(resolve, Math.min(GOODBYE_MS, timeoutMs)));
     this.#close();
   }
 
   async #drainSockets(timeoutMs: number): Promise<void> {
-    const { sockets } = this.#options;
+    const { sockets, drainSockets } = this.#options;
     sockets.startDrain();
     const open = sockets.openSockets;
     const steps = Math.max(1, Math.floor((timeoutMs * DRAIN_SPREAD) / DRAIN_STEP_MS));
     const batch = Math.max(DRAIN_BATCH_MIN, Math.ceil(open / steps));
     while (this.#app !== undefined && sockets.openSockets > 0) {
-      sockets.closeForDrain(batch);
+      if (drainSockets) sockets.closeForDrain(batch);
       if (sockets.openSockets > 0) {
         await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
       }

@@ -11,22 +11,27 @@ import {
   type AuthPolicy,
   type ConnectDecision,
   type Identity,
+  type JoinDecision,
   type MaybePromise,
 } from "../../domain/auth-policy.js";
 import type { Message } from "../../domain/message.js";
-import type { Transport, TransportCounts } from "../../domain/transport.js";
+import type { PushListener, SocketInfo } from "../../domain/push-listener.js";
+import type { SocketDirectory, Transport, TransportCounts } from "../../domain/transport.js";
+import { Deadlines } from "./deadlines.js";
 import { refuse } from "./http-bridge.js";
 import { IdleSockets } from "./idle-sockets.js";
+import { OpenSockets } from "./open-sockets.js";
 import { codecV1 } from "./phoenix/codec-v1.js";
 import { codecV2 } from "./phoenix/codec-v2.js";
 import { type ConnectRequest, readConnectRequest } from "./phoenix/connect-request.js";
-import { type Effect, Session, type SessionLimits } from "./phoenix/session.js";
+import { type Effect, type PendingJoin, Session, type SessionLimits } from "./phoenix/session.js";
 import { type RequestHead, readRequestHead } from "./request-head.js";
 
 export const SOCKET_PATH = "/push_socket/websocket";
 
 /** Close codes (RFC 6455, section 7.4.1); docs/protocol.md says what a client does on each. */
 const CLOSE_ASKED_FOR = 1000;
+const CLOSE_POLICY = 1008;
 const CLOSE_TOO_BIG = 1009;
 const CLOSE_DRAIN = 1012;
 /** A client comes back by itself and the policy decides again, unlike after 1000. */
@@ -40,6 +45,14 @@ export interface PhoenixTransportOptions {
   readonly origins: OriginRule;
   readonly limits: PhoenixLimits;
   readonly log: SocketLog;
+  readonly listener?: PushListener;
+  /**
+   * Asked when a join was allowed, with how many are joined before it: words for the client that
+   * refuse it, or undefined.
+   */
+  readonly fullness?: (channel: string, subscribers: number) => string | undefined;
+  /** Seconds since 1970, for the end of identities. @defaultValue the system's clock */
+  readonly now?: () => number;
 }
 
 export interface PhoenixLimits extends SessionLimits {
@@ -61,8 +74,11 @@ interface UserData {
 }
 
 /** What is kept of one socket; ten thousands of these are idle at a time, so it is small. */
-class OpenSocket {
+export class OpenSocket implements SocketInfo {
+  /** Undefined before it opens and once it is gone. */
   ws: WebSocket<UserData> | undefined;
+  /** How many runs of the session's effects are under way, one within the other. */
+  runs = 0;
 
   constructor(
     readonly session: Session,
@@ -70,19 +86,37 @@ class OpenSocket {
     readonly version: "1" | "2",
     readonly identity: Identity,
   ) {}
+
+  get transport(): string {
+    return "phoenix";
+  }
+
+  get socketId(): string | undefined {
+    return this.identity.socketId;
+  }
+
+  get presenceId(): string | undefined {
+    return this.identity.presenceId;
+  }
 }
 
 /** Sockets that speak Phoenix Channels, on uWebSockets.js and its own publish. */
-export class PhoenixTransport implements Transport {
+export class PhoenixTransport implements Transport, SocketDirectory {
   readonly #options: PhoenixTransportOptions;
-  readonly #open = new Set<OpenSocket>();
-  readonly #bySocketId = new Map<string, Set<OpenSocket>>();
+  readonly #listener: PushListener;
+  readonly #open = new OpenSockets<OpenSocket>();
   readonly #idle: IdleSockets<OpenSocket>;
+  readonly #deadlines: Deadlines<OpenSocket>;
   #app: TemplatedApp | undefined;
   #draining = false;
 
   constructor(options: PhoenixTransportOptions) {
     this.#options = options;
+    this.#listener = options.listener ?? {};
+    this.#deadlines = new Deadlines(
+      (socket) => socket.ws?.end(CLOSE_POLICY, "token expired"),
+      options.now ?? (() => Date.now() / 1000),
+    );
     this.#idle = new IdleSockets(options.limits.idleTimeoutMs, (socket) =>
       // Code and empty reason as with PushEx; a client that is still there has asked for nothing else.
       socket.ws?.end(CLOSE_ASKED_FOR),
@@ -95,6 +129,7 @@ export class PhoenixTransport implements Transport {
     this.#app = app;
     this.#draining = false;
     this.#idle.start();
+    this.#deadlines.start();
     app.ws<UserData>(SOCKET_PATH, {
       compression: uws.DISABLED,
       // Above this uWebSockets.js cuts the connection without a code; `#onFrame` gives one below it.
@@ -116,6 +151,7 @@ export class PhoenixTransport implements Transport {
 
   detach(): void {
     this.#idle.stop();
+    this.#deadlines.stop();
     this.#app = undefined;
   }
 
@@ -139,14 +175,26 @@ export class PhoenixTransport implements Transport {
   }
 
   counts(): TransportCounts {
-    let subscriptions = 0;
-    for (const { session } of this.#open) subscriptions += session.subscriptions;
-    return { sockets: this.#open.size, subscriptions };
+    return { sockets: this.#open.size, subscriptions: this.#open.subscriptions() };
+  }
+
+  channels(): Iterable<string> {
+    return this.#open.channels();
+  }
+
+  *joined(channel: string): Iterable<SocketInfo> {
+    for (const socket of this.#open) if (socket.session.isJoined(channel)) yield socket;
   }
 
   closeSockets(socketId: string): number {
-    const closing = [...(this.#bySocketId.get(socketId) ?? [])];
+    const closing = this.#open.ofSocketId(socketId);
     for (const socket of closing) socket.ws?.end(CLOSE_DISCONNECTED);
+    return closing.length;
+  }
+
+  closeWhere(matches: (identity: Identity) => boolean, reason: string): number {
+    const closing = [...this.#open].filter((socket) => matches(socket.identity));
+    for (const socket of closing) socket.ws?.end(CLOSE_POLICY, reason);
     return closing.length;
   }
 
@@ -241,14 +289,12 @@ export class PhoenixTransport implements Transport {
 
   #onOpen(ws: WebSocket<UserData>): void {
     const { socket } = ws.getUserData();
+    const { expiresAt } = socket.identity;
     socket.ws = ws;
     this.#open.add(socket);
     this.#idle.touch(socket);
-    const { socketId } = socket.identity;
-    if (socketId === undefined) return;
-    const ofSameId = this.#bySocketId.get(socketId);
-    if (ofSameId === undefined) this.#bySocketId.set(socketId, new Set([socket]));
-    else ofSameId.add(socket);
+    if (expiresAt !== undefined) this.#deadlines.add(socket, expiresAt);
+    this.#listener.socketConnected?.(socket);
   }
 
   #onFrame(ws: WebSocket<UserData>, message: ArrayBuffer, isBinary: boolean): void {
@@ -267,53 +313,85 @@ export class PhoenixTransport implements Transport {
   }
 
   #run(socket: OpenSocket, effects: readonly Effect[]): void {
-    for (const effect of effects) {
-      // A send may cut a slow socket, and a close ends it: nothing is left to be done then.
-      const { ws } = socket;
-      if (ws === undefined) return;
-      switch (effect.kind) {
-        case "send":
-          ws.send(effect.text);
-          break;
-        case "subscribe":
-          ws.subscribe(socket.version + effect.channel);
-          break;
-        case "unsubscribe":
-          ws.unsubscribe(socket.version + effect.channel);
-          break;
-        case "close":
-          ws.end(effect.code, effect.reason);
-          break;
-        case "authorize": {
-          const { join } = effect;
-          const decision = this.#options.policy.authorizeJoin({
-            channel: join.frame.topic,
-            params: join.frame.payload,
-            identity: socket.identity,
-          });
-          whenDecided(decision, (decided) => {
-            socket.ws?.cork(() => this.#run(socket, socket.session.decide(join, decided)));
-          });
-          break;
-        }
-      }
+    socket.runs++;
+    for (const effect of effects) this.#apply(socket, effect);
+    socket.runs--;
+    if (socket.ws === undefined) this.#closed(socket);
+  }
+
+  /** A send may cut a slow socket, and a close ends it: then only the books are still kept. */
+  #apply(socket: OpenSocket, effect: Effect): void {
+    const { ws } = socket;
+    switch (effect.kind) {
+      case "send":
+        ws?.send(effect.text);
+        break;
+      case "subscribe":
+        ws?.subscribe(socket.version + effect.channel);
+        this.#open.joined(effect.channel);
+        this.#listener.channelJoined?.({ socket, channel: effect.channel });
+        break;
+      case "unsubscribe":
+        ws?.unsubscribe(socket.version + effect.channel);
+        this.#left(socket, effect.channel);
+        break;
+      case "close":
+        ws?.end(effect.code, effect.reason);
+        break;
+      case "authorize":
+        if (ws !== undefined) this.#authorize(socket, effect.join);
+        break;
     }
   }
 
+  #authorize(socket: OpenSocket, join: PendingJoin): void {
+    const channel = join.frame.topic;
+    const decision = this.#options.policy.authorizeJoin({
+      channel,
+      params: join.frame.payload,
+      identity: socket.identity,
+    });
+    whenDecided(decision, (decided) => {
+      const final = this.#unlessFull(channel, decided);
+      socket.ws?.cork(() => this.#run(socket, socket.session.decide(join, final)));
+    });
+  }
+
+  #unlessFull(channel: string, decided: JoinDecision): JoinDecision {
+    const { fullness } = this.#options;
+    if (fullness === undefined || decided.allow !== true) return decided;
+    const reason = fullness(channel, this.subscribers(channel));
+    return reason === undefined ? decided : { allow: false, reason };
+  }
+
   #onDropped(socket: OpenSocket): void {
-    const { socketId } = socket.identity;
+    const { socketId } = socket;
     this.#options.log.warn({ socketId }, "slow consumer cut: its send buffer was full");
+    this.#listener.consumerCut?.({
+      socket,
+      channels: socket.session.channels(),
+      bufferBytes: this.#options.limits.sendBufferBytesMax,
+    });
   }
 
   #onClose(socket: OpenSocket): void {
     socket.ws = undefined;
-    this.#open.delete(socket);
+    // In the middle of a run the session is ahead of what was done for it; its end comes then.
+    if (socket.runs === 0) this.#closed(socket);
+  }
+
+  #closed(socket: OpenSocket): void {
+    if (socket.runs > 0 || !this.#open.remove(socket)) return;
+    const { expiresAt } = socket.identity;
     this.#idle.remove(socket);
-    const { socketId } = socket.identity;
-    if (socketId === undefined) return;
-    const ofSameId = this.#bySocketId.get(socketId);
-    ofSameId?.delete(socket);
-    if (ofSameId?.size === 0) this.#bySocketId.delete(socketId);
+    if (expiresAt !== undefined) this.#deadlines.remove(socket, expiresAt);
+    for (const channel of socket.session.channels()) this.#left(socket, channel);
+    this.#listener.socketClosed?.(socket);
+  }
+
+  #left(socket: OpenSocket, channel: string): void {
+    this.#open.left(channel);
+    this.#listener.channelLeft?.({ socket, channel });
   }
 }
 

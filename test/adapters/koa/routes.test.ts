@@ -202,7 +202,8 @@ describe.each(HOSTS)("routes on %s", (_name, start) => {
           expect(answer.status).toBe(authorization === "Bearer key" ? 200 : 403);
           expect(cors(answer.headers)).toEqual({
             "access-control-allow-origin": origin,
-            "access-control-expose-headers": "retry-after,x-request-id",
+            "access-control-expose-headers":
+              "idempotent-replayed,retry-after,x-push-id,x-request-id",
           });
           expect(answer.headers.vary).toBe("Origin");
         }

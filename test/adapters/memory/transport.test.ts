@@ -21,7 +21,7 @@ describe("MemoryTransport", () => {
           onMessage: ({ channel, event, data }) =>
             received.push({ channel, event, data: data.text }),
           onClose,
-          ...(socketId === undefined ? {} : { socketId }),
+          ...(socketId === undefined ? {} : { identity: { socketId } }),
         });
         return {
           received,

@@ -419,6 +419,7 @@ describe("UwsServer", () => {
       port,
       handler: () => {},
       sockets: transport,
+      drainSockets: true,
     });
     await expect(second.start()).rejects.toThrow(
       `cannot listen on 127.0.0.1 port ${port}: the port is in use`,

@@ -54,8 +54,13 @@ export class Session {
     this.#limits = limits;
   }
 
-  get subscriptions(): number {
-    return this.#joined.size;
+  /** The channels that it is joined to. */
+  channels(): Iterable<string> {
+    return this.#joined.keys();
+  }
+
+  isJoined(channel: string): boolean {
+    return this.#joined.has(channel);
   }
 
   receiveText(text: string): Effect[] {

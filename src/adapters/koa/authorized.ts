@@ -1,0 +1,64 @@
+import type { IncomingMessage } from "node:http";
+import type Koa from "koa";
+import type { AuthPolicy, Headers, PushAuthRequest, PushDenial } from "../../domain/auth-policy.js";
+import { Json } from "../../domain/json.js";
+import type { PushInput } from "../../domain/push.js";
+import { answer, answerJson } from "./errors.js";
+
+/** What the push policy sees of an HTTP request. */
+export class HttpAuthRequest implements PushAuthRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Headers;
+  readonly #request: IncomingMessage;
+
+  constructor(
+    ctx: Koa.Context,
+    readonly input: PushInput,
+  ) {
+    this.method = ctx.method;
+    this.path = ctx.path;
+    // Node joins repeated fields itself, but for set-cookie, which no request has.
+    this.headers = ctx.headers as Headers;
+    this.#request = ctx.req;
+  }
+
+  /** Looked up on demand: most policies never ask. */
+  get remoteAddress(): string | undefined {
+    return this.#request.socket.remoteAddress;
+  }
+}
+
+/**
+ * Asks the push policy about a request that is no push, and answers where it says no.
+ *
+ * @param input names the channel that the request is about, if it is about one
+ * @returns whether the request may go on.
+ */
+export async function isAuthorized(
+  ctx: Koa.Context,
+  policy: AuthPolicy,
+  input: PushInput = {},
+): Promise<boolean> {
+  const decision = await policy.authorizePush(new HttpAuthRequest(ctx, input));
+  if (decision.allow === true) return true;
+  answerDenied(ctx, decision.answer);
+  return false;
+}
+
+/** The policy's own answer, or 403 `{"error":"Access Forbidden"}`. */
+export function answerDenied(ctx: Koa.Context, denial: PushDenial | undefined): void {
+  if (isDenial(denial)) {
+    ctx.status = denial.status;
+    answerJson(ctx, denial.body.text);
+  } else {
+    answer(ctx, 403, "Access Forbidden");
+  }
+}
+
+/** A denial must not look like a success to the caller, whatever the policy has made of its answer. */
+export function isDenial(denial: PushDenial | undefined): denial is PushDenial {
+  const status = denial?.status;
+  const isError = Number.isInteger(status) && Number(status) >= 400 && Number(status) < 600;
+  return isError && denial?.body instanceof Json;
+}

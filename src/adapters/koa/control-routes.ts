@@ -1,0 +1,78 @@
+import type Router from "@koa/router";
+import type Koa from "koa";
+import type { Control, Page } from "../../application/control.js";
+import type { PushTraces } from "../../application/push-traces.js";
+import type { AuthPolicy } from "../../domain/auth-policy.js";
+import { isAuthorized } from "./authorized.js";
+import { answer, answerJson } from "./errors.js";
+import { InvalidOption } from "./malformed-request.js";
+import { traceJson } from "./trace-json.js";
+
+export interface ControlRoutesOptions {
+  readonly control: Control;
+  readonly traces: PushTraces;
+  readonly policy: AuthPolicy;
+}
+
+const PAGE_DEFAULT = 100;
+const PAGE_MAX = 1000;
+
+/** What an operator asks for; who may is for the push policy to say. */
+export function controlRoutes(router: Router, options: ControlRoutesOptions): void {
+  const { control, traces, policy } = options;
+
+  router.get("/api/stats", async (ctx) => {
+    if (await isAuthorized(ctx, policy)) answerWith(ctx, control.stats());
+  });
+
+  router.get("/api/channels", async (ctx) => {
+    if (!(await isAuthorized(ctx, policy))) return;
+    const page = readPage(ctx);
+    // One more than asked for tells whether there is a next page.
+    const found = control.channels({ ...page, limit: page.limit + 1 });
+    const channels = found.slice(0, page.limit);
+    const next = found.length > page.limit && { next: channels.at(-1)?.channel };
+    answerWith(ctx, { channels, ...next });
+  });
+
+  router.get("/api/channels/:channel", async (ctx) => {
+    const channel = ctx.params.channel as string;
+    if (!(await isAuthorized(ctx, policy, { channel }))) return;
+    const page = readPage(ctx);
+    const detail = control.channel(channel, { ...page, limit: page.limit + 1 });
+    const presence = detail.presence.slice(0, page.limit);
+    const next = detail.presence.length > page.limit && { next: presence.at(-1)?.id };
+    answerWith(ctx, { ...detail, presence, ...next });
+  });
+
+  router.delete("/api/sockets/:id", async (ctx) => {
+    if (!(await isAuthorized(ctx, policy))) return;
+    answerWith(ctx, { closed: control.closeSockets(ctx.params.id as string) });
+  });
+
+  router.get("/api/pushes/:id", async (ctx) => {
+    const trace = traces.get(ctx.params.id as string);
+    const channels = trace?.channels.map(({ channel }) => channel) ?? [];
+    const input = channels.length > 0 ? { channel: channels } : {};
+    if (!(await isAuthorized(ctx, policy, input))) return;
+    if (trace === undefined) answer(ctx, 404, "No such push is known here, or no longer.");
+    else answerWith(ctx, traceJson(trace));
+  });
+}
+
+function answerWith(ctx: Koa.Context, value: object): void {
+  ctx.status = 200;
+  answerJson(ctx, JSON.stringify(value));
+}
+
+function readPage(ctx: Koa.Context): Page {
+  const query = new URLSearchParams(ctx.querystring);
+  const after = query.get("after") ?? undefined;
+  const given = query.get("limit");
+  if (given === null) return { limit: PAGE_DEFAULT, after };
+  const limit = /^\d{1,4}$/.test(given) ? Number(given) : 0;
+  if (limit < 1 || limit > PAGE_MAX) {
+    throw new InvalidOption(`limit must be a whole number from 1 to ${PAGE_MAX}.`);
+  }
+  return { limit, after };
+}

@@ -1,0 +1,96 @@
+import { createHash } from "node:crypto";
+import type { IdempotencyStore } from "../../application/idempotency.js";
+import type { PushTraces } from "../../application/push-traces.js";
+import type { MaybePromise } from "../../domain/auth-policy.js";
+import type { Push } from "../../domain/push.js";
+import type { PushService, ReadyPush, RefusedPush } from "../../domain/push-service.js";
+import { isDenial } from "./authorized.js";
+import type { PushOptions } from "./push-options.js";
+import { traceJson } from "./trace-json.js";
+
+export interface PushDesk {
+  readonly pushes: PushService;
+  readonly traces: PushTraces;
+  /** Remembers the id of the push that a key was used for. */
+  readonly idempotency: IdempotencyStore<string>;
+}
+
+/** What a caller is told of one push, alone or as one of a batch. */
+export interface PushAnswer {
+  readonly status: number;
+  /** JSON. */
+  readonly body: string;
+  /** The name of the push; none where nothing was or will be delivered by this name. */
+  readonly pushId?: string;
+  readonly isReplay?: boolean;
+  readonly retryAfterSeconds?: number;
+}
+
+/** Delivers a push that is ready, unless its caller has asked for less. */
+export function settlePush(
+  desk: PushDesk,
+  prepared: ReadyPush | RefusedPush,
+  options: PushOptions,
+): MaybePromise<PushAnswer> {
+  if (prepared.kind !== "ready") return refusal(desk, prepared, options);
+  const { push, id } = prepared;
+  if (options.dryRun) return { status: 200, body: push.toAnswer() };
+  if (options.idempotencyKey !== undefined) return settleOnce(desk, prepared, options);
+  desk.pushes.accept(prepared);
+  return accepted(desk, push, id, options);
+}
+
+/**
+ * A repeat is recognised by what would be delivered, so that the answer can be made again from it
+ * and none needs to be kept.
+ */
+async function settleOnce(
+  desk: PushDesk,
+  ready: ReadyPush,
+  options: PushOptions,
+): Promise<PushAnswer> {
+  // Keys are their caller's own: two backends that count from 1 do not meet.
+  const key = `${ready.by ?? ""}\n${options.idempotencyKey}`;
+  const fingerprint = createHash("sha256").update(ready.push.toAnswer()).digest("base64");
+  const result = await desk.idempotency.once(key, fingerprint, () => desk.pushes.accept(ready).id);
+  switch (result.kind) {
+    case "mismatch":
+      return failure(422, "The Idempotency-Key was used for another push.");
+    case "full":
+      return {
+        ...failure(503, "Too many Idempotency-Keys are in use."),
+        retryAfterSeconds: Math.max(1, Math.ceil(result.retryAfterMs / 1000)),
+      };
+    case "repeated":
+      return { ...accepted(desk, ready.push, result.value, options), isReplay: true };
+    default:
+      return accepted(desk, ready.push, result.value, options);
+  }
+}
+
+function accepted(desk: PushDesk, push: Push, pushId: string, options: PushOptions): PushAnswer {
+  const body = push.toAnswer();
+  return { status: 200, body: options.explain ? explained(desk, body, pushId) : body, pushId };
+}
+
+function refusal(desk: PushDesk, refused: RefusedPush, options: PushOptions): PushAnswer {
+  const pushId = refused.id;
+  if (refused.kind === "denied") {
+    return isDenial(refused.answer)
+      ? { status: refused.answer.status, body: refused.answer.body.text, pushId }
+      : { ...failure(403, "Access Forbidden"), pushId };
+  }
+  const { status, body } = failure(422, refused.error.message);
+  return { status, body: options.explain ? explained(desk, body, pushId) : body, pushId };
+}
+
+function failure(status: number, error: string): PushAnswer {
+  return { status, body: JSON.stringify({ error }) };
+}
+
+/** The answer's object with one member more. */
+function explained({ traces }: PushDesk, body: string, pushId: string): string {
+  const trace = traces.get(pushId);
+  const json = trace === undefined ? "null" : JSON.stringify(traceJson(trace));
+  return `${body.slice(0, -1)},"explain":${json}}`;
+}

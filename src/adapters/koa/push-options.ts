@@ -1,0 +1,39 @@
+import type Koa from "koa";
+import { InvalidOption } from "./malformed-request.js";
+
+/** What a caller may ask for beside the push itself. */
+export interface PushOptions {
+  /** Authorise and check only. */
+  readonly dryRun: boolean;
+  /** Put the push's trace into the answer. */
+  readonly explain: boolean;
+  readonly idempotencyKey: string | undefined;
+}
+
+export const NO_OPTIONS: PushOptions = { dryRun: false, explain: false, idempotencyKey: undefined };
+
+/** Printable ASCII, as header fields can be relied on to carry it. */
+const KEY = /^[\x20-\x7e]{1,255}$/;
+
+/** @param dryRun the body's member, where it has one; the query string's counts too */
+export function readPushOptions(ctx: Koa.Context, dryRun: unknown): PushOptions {
+  const key = ctx.req.headers["idempotency-key"];
+  if (key === undefined && ctx.querystring === "" && dryRun === undefined) return NO_OPTIONS;
+  if (key !== undefined && (typeof key !== "string" || !KEY.test(key))) {
+    ctx.throw(400, "Idempotency-Key must be 1 to 255 printable ASCII characters.");
+  }
+  const query = new URLSearchParams(ctx.querystring);
+  return {
+    dryRun: isOn("dry_run", dryRun) || isOn("dry_run", query.get("dry_run")),
+    explain: isOn("explain", query.get("explain")),
+    idempotencyKey: key as string | undefined,
+  };
+}
+
+/** What is neither yes nor no is refused: a dry run that is not understood would be delivered. */
+function isOn(name: string, value: unknown): boolean {
+  if (value === undefined || value === null) return false;
+  if (value === true || value === "true" || value === "1" || value === 1) return true;
+  if (value === false || value === "false" || value === "0" || value === 0) return false;
+  throw new InvalidOption(`${name} must be true or false.`);
+}

@@ -1,0 +1,104 @@
+import type { MaybePromise } from "../domain/auth-policy.js";
+
+export interface IdempotencyOptions {
+  /** How long a key is remembered from its first use, in milliseconds. @defaultValue 300000 */
+  readonly windowMs?: number;
+  /** Most keys that are remembered at a time; 0 refuses every key. */
+  readonly keysMax: number;
+  /** Milliseconds. */
+  readonly now: () => number;
+}
+
+export type IdempotentResult<T> =
+  | { readonly kind: "first"; readonly value: T }
+  /** The work was not done again; `value` is that of the first time. */
+  | { readonly kind: "repeated"; readonly value: T }
+  /** The key was used for something else. */
+  | { readonly kind: "mismatch" }
+  /** No room for another key; `retryAfterMs` until there is some. */
+  | { readonly kind: "full"; readonly retryAfterMs: number };
+
+const WINDOW_MS = 300_000;
+
+interface Entry<T> {
+  readonly fingerprint: string;
+  readonly endsAt: number;
+  readonly value: MaybePromise<T>;
+}
+
+/**
+ * Does each piece of work once, by a key that its caller chose, however often it is asked for
+ * within the window. A repeat that comes while the first is under way waits for it. Work that
+ * failed counts as never done: of those who wait for it, one does it.
+ *
+ * Remembers a key rather than forget it early: where there is no room, a new key is refused.
+ */
+export class IdempotencyStore<T> {
+  readonly #entries = new Map<string, Entry<T>>();
+  readonly #windowMs: number;
+  readonly #keysMax: number;
+  readonly #now: () => number;
+
+  constructor({ windowMs = WINDOW_MS, keysMax, now }: IdempotencyOptions) {
+    this.#windowMs = windowMs;
+    this.#keysMax = keysMax;
+    this.#now = now;
+  }
+
+  /**
+   * @param fingerprint what is the same for the same work and another for any other
+   * @returns rejects where the work does.
+   */
+  async once(
+    key: string,
+    fingerprint: string,
+    work: () => MaybePromise<T>,
+  ): Promise<IdempotentResult<T>> {
+    for (;;) {
+      this.#forget();
+      const known = this.#entries.get(key);
+      if (known === undefined) break;
+      if (known.fingerprint !== fingerprint) return { kind: "mismatch" };
+      try {
+        return { kind: "repeated", value: await known.value };
+      } catch {
+        // Its own caller is told; here it was not done, so this one may do it.
+        this.#forgetFailed(key, known);
+      }
+    }
+    if (this.#entries.size >= this.#keysMax) {
+      return { kind: "full", retryAfterMs: this.#untilRoom() };
+    }
+    const value = work();
+    const entry = { fingerprint, endsAt: this.#now() + this.#windowMs, value };
+    this.#entries.set(key, entry);
+    try {
+      return { kind: "first", value: await value };
+    } catch (error) {
+      this.#forgetFailed(key, entry);
+      throw error;
+    }
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  #forgetFailed(key: string, entry: Entry<T>): void {
+    if (this.#entries.get(key) === entry) this.#entries.delete(key);
+  }
+
+  /** Entries end in the order in which they were made. */
+  #forget(): void {
+    const now = this.#now();
+    for (const [key, { endsAt }] of this.#entries) {
+      if (endsAt > now) return;
+      this.#entries.delete(key);
+    }
+  }
+
+  #untilRoom(): number {
+    for (const { endsAt } of this.#entries.values()) return Math.max(0, endsAt - this.#now());
+    return this.#windowMs;
+  }
+}
