@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { Json } from "../../src/domain/json.js";
 import type { Message } from "../../src/domain/message.js";
-import type { Transport } from "../../src/domain/transport.js";
+import { hasDirectory, type Transport } from "../../src/domain/transport.js";
 import { channelName, jsonText, name } from "../support/arbitraries.js";
 
 /** What a client has got: `data` as the JSON text in which it came. */
@@ -129,6 +129,25 @@ export function transportContract(start: () => Promise<ContractSubject>): void {
       expect(transport.counts().sockets).toBe(others.length);
       expect(transport.closeSockets("me")).toBe(0);
       expect(transport.closeSockets("nobody")).toBe(0);
+    });
+
+    it("shows its channels and who is joined, and closes by identity, where it can", async () => {
+      const { transport, connect } = await begin();
+      if (!hasDirectory(transport)) return;
+      const [mine, yours, leaving] = [await connect("me"), await connect("you"), await connect()];
+      await Promise.all([mine.join("a"), mine.join("b"), yours.join("a"), leaving.join("c")]);
+      await leaving.leave("c");
+      expect([...transport.channels()].sort()).toEqual(["a", "b"]);
+      const ids = (channel: string) => [...transport.joined(channel)].map((each) => each.socketId);
+      expect(ids("a").sort()).toEqual(["me", "you"]);
+      expect([ids("b"), ids("c")]).toEqual([["me"], []]);
+      expect(transport.closeWhere(({ socketId }) => socketId === "me", "token revoked")).toBe(1);
+      await mine.closed;
+      expect([...transport.channels()]).toEqual(["a"]);
+      expect(transport.closeWhere(() => true, "token revoked")).toBe(2);
+      await Promise.all([yours.closed, leaving.closed]);
+      expect([...transport.channels()]).toEqual([]);
+      expect(transport.counts()).toEqual({ sockets: 0, subscriptions: 0 });
     });
 
     it("carries any channel, event and data unchanged", async () => {
