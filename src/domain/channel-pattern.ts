@@ -67,9 +67,11 @@ export class ChannelPatterns {
   matchInput(channel: unknown): boolean {
     if (typeof channel === "string") return this.match(channel);
     if (!Array.isArray(channel) || channel.length === 0) return false;
-    // `every` would skip a sparse array's holes.
-    return Array.from(channel as readonly unknown[]).every(
-      (name) => typeof name === "string" && this.match(name),
-    );
+    // By index, as the push itself reads it: an iteration could see other names, or skip holes.
+    for (let at = 0; at < channel.length; at++) {
+      const name: unknown = channel[at];
+      if (typeof name !== "string" || !this.match(name)) return false;
+    }
+    return true;
   }
 }

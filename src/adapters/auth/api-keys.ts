@@ -1,28 +1,47 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import type { AuthPolicy, PushAuthRequest } from "../../domain/auth-policy.js";
+import { type ApiKey, checkApiKeys, type KnownApiKey, sha256 } from "./api-key.js";
+
+export type { ApiKey, LimitedApiKey } from "./api-key.js";
 
 const ALLOW = Object.freeze({ allow: true as const });
 const DENY = Object.freeze({ allow: false as const });
-const HASHED = /^sha256:([0-9a-f]{64})$/i;
 
 /**
  * Pushes need one of the keys, as `authorization: Bearer KEY`; sockets may connect and join freely.
  *
- * A key is given as itself or as `sha256:` and the hexadecimal SHA-256 of its UTF-8 bytes. The
- * comparison takes the same time whichever key is sent and wherever it differs.
+ * A key with `channels` may push where every channel that the push names is matched. What names no
+ * channel (the operator's routes about all of them) is for unlimited keys. The decision's `by` is
+ * the key's name.
+ *
+ * The comparison takes the same time whichever key is sent and wherever it differs.
  */
 export class ApiKeyPolicy implements AuthPolicy {
-  readonly #digests: readonly Buffer[];
+  #keys: readonly KnownApiKey[];
 
-  /** @throws {TypeError} where there is no key, or one that is none; the message holds no key. */
-  constructor(keys: readonly string[]) {
-    if (keys.length === 0) throw new TypeError("needs at least one API key");
-    this.#digests = keys.map(digestOfKey);
+  /**
+   * @throws {TypeError} where there is no key, one that is none, or a key or a name twice; the
+   * message holds no key.
+   */
+  constructor(keys: readonly ApiKey[]) {
+    this.#keys = checkApiKeys(keys);
+  }
+
+  /**
+   * Takes these keys in place of the present ones, from the next question on.
+   *
+   * @throws {TypeError} as the constructor does; the present keys stay.
+   */
+  reload(keys: readonly ApiKey[]): void {
+    this.#keys = checkApiKeys(keys);
   }
 
   authorizePush(request: PushAuthRequest) {
-    const key = bearerToken(request.headers.authorization);
-    return key !== undefined && this.#knows(key) ? ALLOW : DENY;
+    const sent = bearerToken(request.headers.authorization);
+    const key = sent === undefined ? undefined : this.#find(sent);
+    if (key === undefined) return DENY;
+    const isWithin = key.channels?.matchInput(request.input.channel) ?? true;
+    return isWithin ? key.decision : DENY;
   }
 
   authorizeConnect() {
@@ -33,31 +52,13 @@ export class ApiKeyPolicy implements AuthPolicy {
     return ALLOW;
   }
 
-  #knows(key: string): boolean {
-    const digest = sha256(key);
-    let known = false;
+  #find(sent: string): KnownApiKey | undefined {
+    const digest = sha256(sent);
+    let found: KnownApiKey | undefined;
     // Every digest is compared, so that the time tells neither whether nor which one matched.
-    for (const candidate of this.#digests) known = timingSafeEqual(candidate, digest) || known;
-    return known;
+    for (const key of this.#keys) if (timingSafeEqual(key.digest, digest)) found = key;
+    return found;
   }
-}
-
-function digestOfKey(key: string, index: number): Buffer {
-  const hashed = HASHED.exec(key);
-  if (hashed?.[1] !== undefined) return Buffer.from(hashed[1], "hex");
-  if (/^sha256:/i.test(key)) {
-    throw new TypeError(`key ${index + 1}: "sha256:" must be followed by 64 hexadecimal digits`);
-  }
-  if (!/^[\x21-\x7e]+$/.test(key)) {
-    throw new TypeError(
-      `key ${index + 1}: must be one or more printable ASCII characters, no blanks`,
-    );
-  }
-  return sha256(key);
-}
-
-function sha256(text: string): Buffer {
-  return createHash("sha256").update(text, "utf8").digest();
 }
 
 /** RFC 6750, section 2.1; the scheme's name is case-insensitive (RFC 9110, section 11.1). */

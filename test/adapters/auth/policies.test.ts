@@ -2,10 +2,15 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { allowAll } from "../../../src/adapters/auth/allow-all.js";
-import { ApiKeyPolicy } from "../../../src/adapters/auth/api-keys.js";
+import { type ApiKey, ApiKeyPolicy } from "../../../src/adapters/auth/api-keys.js";
+import type { PushInput } from "../../../src/domain/push.js";
 import { authPolicyContract, strangePush } from "../../contract/auth-policy.contract.js";
 
 const sha256 = (key: string) => `sha256:${createHash("sha256").update(key).digest("hex")}`;
+
+function pushWith(key: string, input: PushInput = {}) {
+  return { ...strangePush, input, headers: { authorization: `Bearer ${key}` } };
+}
 
 function mayPush(policy: ApiKeyPolicy, authorization?: string): boolean {
   const headers = authorization === undefined ? {} : { authorization };
@@ -51,7 +56,7 @@ describe("ApiKeyPolicy", () => {
     const key = fc.stringMatching(/^[\x21-\x7e]{1,30}$/).filter((each) => !/^sha256:/i.test(each));
     fc.assert(
       fc.property(
-        fc.array(key, { minLength: 1, maxLength: 4 }),
+        fc.uniqueArray(key, { minLength: 1, maxLength: 4 }),
         key,
         fc.boolean(),
         (keys, sent, hashed) => {
@@ -68,11 +73,118 @@ describe("ApiKeyPolicy", () => {
     [["good", ""], "key 2"],
     [["has blank"], "key 1"],
     [["sha256:abc"], "64 hexadecimal digits"],
-    [["kéy"], "printable ASCII"],
+    [["kéy-of-mine"], "printable ASCII"],
+    [["once-more", "once-more"], "key 2: has the same key as key 1"],
+    [["once-more", sha256("once-more")], "key 2: has the same key as key 1"],
   ])("refuses the keys %j without quoting one", (keys, message) => {
-    expect(() => new ApiKeyPolicy(keys)).toThrow(message);
-    for (const key of keys.filter((each) => each.length > 4)) {
-      expect(() => new ApiKeyPolicy(keys)).not.toThrow(key);
+    const refused = refusalOf(() => new ApiKeyPolicy(keys));
+    expect(refused).toContain(message);
+    for (const key of keys.filter((each) => each.length > 4)) expect(refused).not.toContain(key);
+  });
+
+  const named = (more: object) => ({ key: "secret-key", ...more }) as ApiKey;
+  it.each([
+    [{ key: 1 }, "the key must be a string"],
+    [null, "must be a string or an object"],
+    [["secret-key"], "must be a string or an object"],
+    [named({ "other-key": true }), "a member other than key, name and channels"],
+    [named({ name: "" }), "the name must be"],
+    [named({ name: "a\nb" }), "the name must be"],
+    [named({ name: "a".repeat(101) }), "the name must be"],
+    [named({ name: 7 }), "the name must be"],
+    [named({ channels: [] }), "the channels must be"],
+    [named({ channels: "*" }), "the channels must be"],
+    [named({ channels: ["a", ""] }), "the channels must be"],
+    [named({ channels: [null] }), "the channels must be"],
+    [named({ name: "first" }), "has the same name as key 1"],
+  ])("refuses the entry %j with one line", (entry, message) => {
+    const keys = [{ key: "another", name: "first" }, entry as ApiKey];
+    const refused = refusalOf(() => new ApiKeyPolicy(keys));
+    expect(refused).toMatch(/^key 2: .+$/);
+    expect(refused).toContain(message);
+    expect(refused).not.toMatch(/secret-key|other-key/);
+  });
+
+  it("tells who pushes: the key's name, or the first digits of its hash", () => {
+    const given = new ApiKeyPolicy([{ key: "named", name: "the backend" }, "wonderland"]);
+    expect(given.authorizePush(pushWith("named"))).toEqual({ allow: true, by: "the backend" });
+    expect(given.authorizePush(pushWith("wonderland"))).toEqual({
+      allow: true,
+      by: "key a71a7c70",
+    });
+    const decision = given.authorizePush(pushWith("named"));
+    expect(given.authorizePush(pushWith("named"))).toBe(decision);
+    expect(Object.isFrozen(decision)).toBe(true);
+  });
+
+  it("lets a limited key push where all channels match, and answer for nothing else", () => {
+    const given = new ApiKeyPolicy([
+      { key: "limited", channels: ["orders.*", "news"] },
+      { key: "starred", channels: ["orders.*", "**"] },
+      "unlimited",
+    ]);
+    const channels: [unknown, boolean][] = [
+      ["news", true],
+      ["orders.17", true],
+      [["news", "orders.17"], true],
+      [["news", "other"], false],
+      ["other", false],
+      ["news2", false],
+      [[], false],
+      [[["news"]], false],
+      [{ 0: "news" }, false],
+      ["*", false],
+      [undefined, false],
+      [null, false],
+    ];
+    for (const [channel, allowed] of channels) {
+      const question = (key: string) => given.authorizePush(pushWith(key, { channel })).allow;
+      expect([channel, question("limited")]).toEqual([channel, allowed]);
+      expect(question("starred")).toBe(true);
+      expect(question("unlimited")).toBe(true);
+      expect(question("unknown")).toBe(false);
     }
+    // The operator's routes about all channels have an empty input.
+    expect(given.authorizePush(pushWith("limited")).allow).toBe(false);
+    expect(given.authorizePush(pushWith("starred")).allow).toBe(true);
+  });
+
+  it("takes new keys in place of all old ones", () => {
+    const given = new ApiKeyPolicy(["old", "stays"]);
+    given.reload([{ key: "stays", channels: ["news"] }, "new"]);
+    expect(mayPush(given, "Bearer old")).toBe(false);
+    expect(mayPush(given, "Bearer new")).toBe(true);
+    expect(mayPush(given, "Bearer stays")).toBe(false);
+    expect(given.authorizePush(pushWith("stays", { channel: "news" })).allow).toBe(true);
+  });
+
+  it.each([[[]], [["new", "has blank"]], [["new", "new"]]])(
+    "keeps the old keys where the new ones are %j",
+    (keys) => {
+      const given = new ApiKeyPolicy(["old"]);
+      expect(() => given.reload(keys)).toThrow(TypeError);
+      expect(mayPush(given, "Bearer old")).toBe(true);
+      expect(mayPush(given, "Bearer new")).toBe(false);
+    },
+  );
+
+  it("forgets nothing and follows nothing when the caller's list changes afterwards", () => {
+    const channels = ["news"];
+    const keys: ApiKey[] = [{ key: "limited", channels }];
+    const given = new ApiKeyPolicy(keys);
+    channels.push("*");
+    keys.push("late");
+    expect(given.authorizePush(pushWith("limited", { channel: "other" })).allow).toBe(false);
+    expect(mayPush(given, "Bearer late")).toBe(false);
   });
 });
+
+function refusalOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    expect(error).toBeInstanceOf(TypeError);
+    return (error as TypeError).message;
+  }
+  throw new Error("nothing was refused");
+}

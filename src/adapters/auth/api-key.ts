@@ -1,0 +1,119 @@
+import { createHash } from "node:crypto";
+import { ChannelPatterns } from "../../domain/channel-pattern.js";
+
+/** A key as itself or as `sha256:` and the hexadecimal SHA-256 of its UTF-8 bytes. */
+export type ApiKey = string | LimitedApiKey;
+
+export interface LimitedApiKey {
+  readonly key: string;
+  /**
+   * Who uses it, for traces and logs; 1 to 100 characters, no control characters.
+   * @defaultValue "key " and the first 8 hexadecimal digits of its SHA-256
+   */
+  readonly name?: string;
+  /** Patterns (see `ChannelPattern`) of the channels that it may push to. @defaultValue all */
+  readonly channels?: readonly string[];
+}
+
+/** A key that has been checked: nothing of it but its digest is kept. */
+export interface KnownApiKey {
+  readonly digest: Buffer;
+  /** One object for all pushes of the key. */
+  readonly decision: { readonly allow: true; readonly by: string };
+  /** Undefined where the key may push everywhere, and ask about everything. */
+  readonly channels: ChannelPatterns | undefined;
+}
+
+const HASHED = /^sha256:([0-9a-f]{64})$/i;
+const MEMBERS: ReadonlySet<string> = new Set(["key", "name", "channels"]);
+const NAME_LENGTH_MAX = 100;
+
+export function sha256(text: string): Buffer {
+  return createHash("sha256").update(text, "utf8").digest();
+}
+
+/**
+ * @param place how a message names the entry at an index
+ * @throws {TypeError} with one line on the first entry that is wrong, without anything of a key.
+ */
+export function checkApiKeys(
+  keys: readonly ApiKey[],
+  place: (index: number) => string = (index) => `key ${index + 1}`,
+): KnownApiKey[] {
+  if (keys.length === 0) throw new TypeError("needs at least one API key");
+  const seen = { key: new Map<string, number>(), name: new Map<string, number>() };
+
+  return keys.map((entry, index) => {
+    const fail = (what: string): never => {
+      throw new TypeError(`${place(index)}: ${what}`);
+    };
+    const once = (what: "key" | "name", value: string): void => {
+      const before = seen[what].get(value);
+      if (before !== undefined) fail(`has the same ${what} as ${place(before)}`);
+      seen[what].set(value, index);
+    };
+
+    const { key, name, channels } = membersOf(entry, fail);
+    const digest = digestOf(key, fail);
+    const hex = digest.toString("hex");
+    once("key", hex);
+    const by = nameOf(name, fail) ?? `key ${hex.slice(0, 8)}`;
+    once("name", by);
+    return {
+      digest,
+      decision: Object.freeze({ allow: true as const, by }),
+      channels: limitOf(channels, fail),
+    };
+  });
+}
+
+type Fail = (what: string) => never;
+
+/** Nothing is known of what came from a file: the types hold only for keys of a program's own. */
+function membersOf(entry: unknown, fail: Fail): { [K in keyof LimitedApiKey]?: unknown } {
+  if (typeof entry === "string") return { key: entry };
+  if (typeof entry !== "object" || entry === null || Array.isArray(entry)) {
+    return fail("must be a string or an object");
+  }
+  // The member's name is not told: it may be a key that was put in the wrong place.
+  if (!Object.keys(entry).every((member) => MEMBERS.has(member))) {
+    return fail("has a member other than key, name and channels");
+  }
+  return entry;
+}
+
+function digestOf(key: unknown, fail: Fail): Buffer {
+  if (typeof key !== "string") return fail("the key must be a string");
+  const hashed = HASHED.exec(key);
+  if (hashed?.[1] !== undefined) return Buffer.from(hashed[1], "hex");
+  if (/^sha256:/i.test(key)) return fail('"sha256:" must be followed by 64 hexadecimal digits');
+  if (!/^[\x21-\x7e]+$/.test(key)) {
+    return fail("must be one or more printable ASCII characters, no blanks");
+  }
+  return sha256(key);
+}
+
+function nameOf(name: unknown, fail: Fail): string | undefined {
+  if (name === undefined) return undefined;
+  const isName =
+    typeof name === "string" &&
+    name.length > 0 &&
+    name.length <= NAME_LENGTH_MAX &&
+    name.isWellFormed() &&
+    !/\p{Cc}/u.test(name);
+  return isName
+    ? name
+    : fail(`the name must be 1 to ${NAME_LENGTH_MAX} characters, no control characters`);
+}
+
+/** An empty list is no limit that anybody means, and must not become "everything". */
+function limitOf(channels: unknown, fail: Fail): ChannelPatterns | undefined {
+  if (channels === undefined) return undefined;
+  const isList =
+    Array.isArray(channels) &&
+    channels.length > 0 &&
+    Array.from(channels).every((pattern) => typeof pattern === "string" && pattern !== "");
+  if (!isList) return fail("the channels must be a list of one or more patterns, none empty");
+  const patterns = new ChannelPatterns(channels);
+  return patterns.isEverything ? undefined : patterns;
+}
