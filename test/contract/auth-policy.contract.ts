@@ -8,8 +8,8 @@ const nobody = { headers: {}, remoteAddress: undefined } as const;
 
 /** A stranger's questions, of which a policy must make something without throwing. */
 export const strangePush = { ...nobody, method: "POST", path: "/api/push", input: {} };
-const strangeConnect = { ...nobody, origin: undefined, params: {}, token: undefined };
-const strangeJoin = { channel: "", params: Json.null, identity: ANONYMOUS };
+export const strangeConnect = { ...nobody, origin: undefined, params: {}, token: undefined };
+export const strangeJoin = { channel: "", params: Json.null, identity: ANONYMOUS };
 
 /** The promises of the `AuthPolicy` port, for every adapter of it. */
 export function authPolicyContract(create: () => AuthPolicy): void {
