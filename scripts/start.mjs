@@ -5,7 +5,7 @@ import { ensure } from "./bootstrap.mjs";
 
 async function start() {
   await ensure({ build: true });
-  const { main } = await import("../dist/cli.js");
+  const { main } = await import("../dist/cli/main.js");
   await main(["serve", ...process.argv.slice(2)]);
 }
 

@@ -386,7 +386,7 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting } = {
 };
 
 /** What the commands beside `serve` read; their owner may have them set in the same shell. */
-export const CLIENT_VARIABLES: readonly string[] = ["HEXPUSH_URL", "HEXPUSH_KEY", "HEXPUSH_TOKEN"];
+export const CLIENT_VARIABLES = ["HEXPUSH_URL", "HEXPUSH_KEY", "HEXPUSH_TOKEN"] as const;
 
 const KEYS = Object.keys(SETTINGS) as (keyof Config)[];
 const SECRET: ReadonlySet<keyof Config> = new Set(["apiKeys", "authSecret", "jwtSecret"]);
@@ -467,7 +467,7 @@ function readConfigFile(file: string): Record<string, unknown> {
 
 /** A misspelt HEXPUSH_API_KEYS must not leave the door open. */
 function refuseUnknownVariables(env: NodeJS.ProcessEnv): void {
-  const known = new Set([...KEYS.flatMap((key) => SETTINGS[key].env), ...CLIENT_VARIABLES]);
+  const known = new Set<string>([...KEYS.flatMap((key) => SETTINGS[key].env), ...CLIENT_VARIABLES]);
   for (const name of Object.keys(env)) {
     // HEXPUSH_TEST_… are the test run's own, and it starts servers.
     if (!name.startsWith("HEXPUSH_") || name.startsWith("HEXPUSH_TEST_") || known.has(name))

@@ -32,7 +32,10 @@ it(`${PAGE} lists every setting with its variables, its key and its default`, ()
 });
 
 it("no page tells to set a variable that does not exist", () => {
-  const known = new Set([...settings.flatMap(({ variables }) => variables), ...CLIENT_VARIABLES]);
+  const known = new Set<string>([
+    ...settings.flatMap(({ variables }) => variables),
+    ...CLIENT_VARIABLES,
+  ]);
   for (const page of pages) {
     // Commands that are shown with their refusal name wrong ones on purpose.
     const blocks = blocksOf(readPage(page));

@@ -1,22 +1,6 @@
-import { execFile } from "node:child_process";
 import { createServer } from "node:net";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { startFailure, startServer } from "./support/server.js";
-
-const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
-const run = promisify(execFile);
-
-async function hexpush(
-  ...args: string[]
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  try {
-    return { code: 0, ...(await run(process.execPath, [MAIN, ...args])) };
-  } catch (error) {
-    return error as { code: number; stdout: string; stderr: string };
-  }
-}
+import { startFailure, startServer } from "../support/server.js";
 
 /** One line on standard error, and the exit code 1. */
 async function expectRefusal(env: Record<string, string>, line: string | RegExp, port?: number) {
@@ -78,6 +62,7 @@ describe("hexpush serve", () => {
   });
 
   it.each<[Record<string, string>, RegExp]>([
+    [{ HEXPUSH_KEY: "wonderland" }, /HEXPUSH_KEY is what hexpush push sends/],
     [{ HEXPUSH_LOG_LEVEL: "loud" }, /HEXPUSH_LOG_LEVEL must be one of/],
     [{ HEXPUSH_API_KEYS: "sha256:short" }, /HEXPUSH_API_KEYS: key 1: "sha256:" must be followed/],
     [
@@ -87,25 +72,16 @@ describe("hexpush serve", () => {
   ])("names the wrong variable in %j in one line", async (env, line) => {
     await expectRefusal(env, line);
   });
-});
 
-describe("hexpush", () => {
-  it("prints every variable with --help", async () => {
-    const { code, stdout } = await hexpush("--help");
-    expect(code).toBe(0);
-    expect(stdout).toContain("HEXPUSH_API_KEYS");
-    expect(stdout).toContain("[4004]");
+  it("does not mind what is for the other commands", async () => {
+    const server = await startServer({
+      env: {
+        HEXPUSH_URL: "http://127.0.0.1:1",
+        HEXPUSH_TOKEN: "t",
+        HEXPUSH_KEY: "wonderland",
+        HEXPUSH_API_KEYS: "wonderland",
+      },
+    });
+    expect(await server.stop()).toBe(0);
   });
-
-  it("prints its version with --version", async () => {
-    expect((await hexpush("--version")).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
-  });
-
-  it.each([[[]], [["serve", "--nonsense"]]])(
-    "explains itself and exits with 2 for the arguments %j",
-    async (args) => {
-      const { code, stderr } = await hexpush(...args);
-      expect([code, stderr]).toEqual([2, expect.stringContaining("usage: hexpush serve")]);
-    },
-  );
 });

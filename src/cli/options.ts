@@ -1,0 +1,68 @@
+import { type ParseArgsConfig, parseArgs } from "node:util";
+import { fromEnvironment } from "./environment.js";
+import { UsageError } from "./usage-error.js";
+
+const DEFAULT_URL = "http://127.0.0.1:4004";
+
+type Options = NonNullable<ParseArgsConfig["options"]>;
+
+type Parsed<T extends Options> = ReturnType<
+  typeof parseArgs<{ args: string[]; allowPositionals: true; options: T }>
+>;
+
+/** @throws {UsageError} for an option that is none, or one without its value. */
+export function parseOptions<const T extends Options>(
+  args: readonly string[],
+  options: T,
+): Parsed<T> {
+  try {
+    return parseArgs({ args: [...args], allowPositionals: true, options });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+/**
+ * The server's address: of the option, else of `HEXPUSH_URL`, else the default one.
+ *
+ * @param scheme what the result begins with, with an "s" where the option has one
+ * @returns it without a slash at its end, so that a path can follow.
+ */
+export function serverUrl(option: string | undefined, scheme: "http" | "ws"): string {
+  const variable = option === undefined ? fromEnvironment("HEXPUSH_URL") : undefined;
+  const name = option === undefined ? "HEXPUSH_URL" : "--url";
+  let url: URL;
+  try {
+    url = new URL(option ?? variable ?? DEFAULT_URL);
+  } catch {
+    throw new UsageError(`${name} must be an address like ${DEFAULT_URL}`);
+  }
+  // Not shown in the messages: what does not belong here may be a password.
+  if (!/^(?:http|ws)s?:$/.test(url.protocol)) {
+    throw new UsageError(`${name} must begin with http:// or https://`);
+  }
+  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
+    throw new UsageError(`${name} must hold no user, no password, no query and no fragment`);
+  }
+  const secure = url.protocol.endsWith("s:") ? "s" : "";
+  return `${scheme}${secure}://${url.host}${url.pathname.replace(/\/+$/, "")}`;
+}
+
+/** A number of seconds above 0, at most a day. */
+export function secondsOf(option: string, text: string): number {
+  const seconds = /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
+  if (seconds > 0 && seconds <= 86_400) return seconds;
+  throw new UsageError(`${option} must be a number of seconds above 0 and at most 86400`);
+}
+
+export function wholeNumberOf(option: string, text: string, max: number): number {
+  const number = /^\d{1,12}$/.test(text) ? Number(text) : 0;
+  if (number >= 1 && number <= max) return number;
+  throw new UsageError(`${option} must be a whole number from 1 to ${max}`);
+}
+
+/** Fit for a header field; the message does not show the value. */
+export function headerValue(name: string, value: string): string {
+  if (/^[\x21-\x7e]+$/.test(value)) return value;
+  throw new UsageError(`${name} must be printable ASCII characters without blanks`);
+}

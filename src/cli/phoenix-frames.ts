@@ -1,0 +1,72 @@
+import { Json } from "../domain/json.js";
+
+/** A frame from the server: `[join_ref, ref, topic, event, payload]` (serializer 2.0.0). */
+export interface ServerFrame {
+  /** Null where the frame answers to nothing. */
+  readonly ref: string | null;
+  readonly joinRef: string | null;
+  readonly topic: string;
+  readonly event: string;
+  readonly payload: Json;
+}
+
+/** What a push is to a subscriber. */
+export interface Received {
+  readonly channel: string;
+  readonly event: string;
+  readonly data: Json;
+  /** On a channel that keeps history; any JSON. */
+  readonly id: Json | undefined;
+}
+
+export interface Reply {
+  readonly isOk: boolean;
+  /** Why not; the response's JSON where it names no reason. */
+  readonly reason: string;
+  readonly response: Json;
+}
+
+/** @returns undefined where the text is no frame. */
+export function readFrame(text: string): ServerFrame | undefined {
+  const parts = quietly(() => Json.elements(text));
+  if (parts === undefined || parts.length < 5) return undefined;
+  const [joinRef, ref, topic, event, payload] = parts as [Json, Json, Json, Json, Json];
+  const names = [joinRef.value(), ref.value(), topic.value(), event.value()];
+  const [joinRefText, refText, topicText, eventText] = names;
+  if (typeof topicText !== "string" || typeof eventText !== "string") return undefined;
+  return {
+    joinRef: typeof joinRefText === "string" ? joinRefText : null,
+    ref: typeof refText === "string" ? refText : null,
+    topic: topicText,
+    event: eventText,
+    payload,
+  };
+}
+
+/** The event `msg`; undefined where its payload is not a push's. */
+export function readMessage({ topic, payload }: ServerFrame): Received | undefined {
+  const members = Json.members(payload.text, ["event", "data", "id"]);
+  const event = members?.get("event")?.value();
+  const data = members?.get("data");
+  if (typeof event !== "string" || data === undefined) return undefined;
+  return { channel: topic, event, data, id: members?.get("id") };
+}
+
+export function readReply({ payload }: ServerFrame): Reply {
+  const members = Json.members(payload.text, ["status", "response"]);
+  const response = members?.get("response") ?? Json.null;
+  const reason = Json.members(response.text, ["reason"])?.get("reason")?.value();
+  return {
+    isOk: members?.get("status")?.value() === "ok",
+    reason: typeof reason === "string" ? reason : response.text,
+    response,
+  };
+}
+
+function quietly<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

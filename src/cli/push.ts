@@ -1,0 +1,187 @@
+import { Json } from "../domain/json.js";
+import type { Command } from "./command.js";
+import { fromEnvironment } from "./environment.js";
+import { headerValue, parseOptions, secondsOf, serverUrl } from "./options.js";
+import { networkFault, printable } from "./terminal.js";
+import { CommandError, UsageError } from "./usage-error.js";
+
+const DEFAULT_TIMEOUT = "10";
+
+const HELP = `Pushes one event: DATA is JSON, sent as it is written, every digit of it. "-" reads DATA from
+standard input. A DATA that begins with a minus sign goes behind "--".
+
+  --channel CHANNEL      one more channel; may be repeated
+  --text                 DATA is no JSON but the text of a string
+  --dry-run              only asks what the push would do; nothing is delivered
+  --explain              asks the server what became of the push
+  --idempotency-key KEY  a repeat with the same key is delivered once
+  --key KEY              what the server's HEXPUSH_API_KEYS asks for [HEXPUSH_KEY]; other users of
+                         this machine may see it in the list of processes, not so the variable
+  --url URL              the server [HEXPUSH_URL, else http://127.0.0.1:4004]
+  --timeout SECONDS      how long to wait for the answer [${DEFAULT_TIMEOUT}]
+  --json                 prints the server's answer, on one line, with the push's id as "push_id"
+
+Exit codes: 0 accepted, 1 refused or failed (standard error says why), 2 usage.
+`;
+
+const OPTIONS = {
+  channel: { type: "string", multiple: true },
+  text: { type: "boolean" },
+  "dry-run": { type: "boolean" },
+  explain: { type: "boolean" },
+  "idempotency-key": { type: "string" },
+  key: { type: "string" },
+  url: { type: "string" },
+  timeout: { type: "string" },
+  json: { type: "boolean" },
+} as const;
+
+export const push: Command = {
+  usage: "hexpush push CHANNEL EVENT DATA [--channel CHANNEL]… [options]",
+  help: () => HELP,
+
+  async run(args) {
+    const { values, positionals } = parseOptions(args, OPTIONS);
+    const [channel, event, data] = positionals;
+    if (channel === undefined || event === undefined || data === undefined) {
+      throw new UsageError("CHANNEL, EVENT and DATA are needed");
+    }
+    if (positionals.length > 3) {
+      throw new UsageError(`too many arguments: quote DATA for the shell, as in '{"any": "JSON"}'`);
+    }
+    const url = new URL(`${serverUrl(values.url, "http")}/api/push`);
+    if (values["dry-run"] === true) url.searchParams.set("dry_run", "true");
+    if (values.explain === true) url.searchParams.set("explain", "1");
+    const seconds = secondsOf("--timeout", values.timeout ?? DEFAULT_TIMEOUT);
+    const headers = headersOf(values.key, values["idempotency-key"]);
+    const channels = [channel, ...(values.channel ?? [])];
+    const json = await dataOf(data, values.text === true);
+
+    const body = `{"channel":${JSON.stringify(channels)},"event":${JSON.stringify(event)},"data":${json.text}}`;
+    const answer = await send(url, { method: "POST", headers, body }, seconds);
+    if (values.json === true && answer.json !== undefined) {
+      process.stdout.write(`${withPushId(answer.json, answer.pushId)}\n`);
+    }
+    if (!answer.ok) throw new CommandError(refusal(answer));
+    if (answer.json === undefined) throw new CommandError("the answer is not one of hexpush");
+    if (values.json === true) return;
+    process.stdout.write(summary(answer.json, { event, channels }, answer.pushId, url));
+  },
+};
+
+function headersOf(key: string | undefined, idempotencyKey: string | undefined) {
+  const headers: Record<string, string> = { "content-type": "application/json" };
+  const variable = key === undefined ? fromEnvironment("HEXPUSH_KEY") : undefined;
+  const secret = key ?? variable;
+  if (secret !== undefined) {
+    const name = key === undefined ? "HEXPUSH_KEY" : "--key";
+    headers.authorization = `Bearer ${headerValue(name, secret)}`;
+  }
+  if (idempotencyKey !== undefined) {
+    headers["idempotency-key"] = headerValue("--idempotency-key", idempotencyKey);
+  }
+  return headers;
+}
+
+/** The message does not show what was given: it may be a secret. */
+async function dataOf(argument: string, isText: boolean): Promise<Json> {
+  const text = argument === "-" ? await standardInput() : argument;
+  if (isText) return Json.of(text);
+  try {
+    return Json.parse(text);
+  } catch {
+    throw new UsageError(
+      'DATA is not valid JSON: quote it for the shell, as in \'{"any": "JSON"}\' or \'"text"\', ' +
+        "or send it as a string with --text",
+    );
+  }
+}
+
+async function standardInput(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
+  } catch {
+    throw new UsageError("standard input is not UTF-8");
+  }
+}
+
+interface Answer {
+  readonly ok: boolean;
+  readonly status: number;
+  /** Undefined where the body is no JSON object. */
+  readonly json: Json | undefined;
+  readonly pushId: string | undefined;
+  readonly retryAfter: string | undefined;
+}
+
+async function send(url: URL, request: RequestInit, seconds: number): Promise<Answer> {
+  try {
+    const response = await fetch(url, {
+      ...request,
+      // A redirect would carry the push, and where it is the same host the key, somewhere else.
+      redirect: "manual",
+      signal: AbortSignal.timeout(seconds * 1000),
+    });
+    return {
+      ok: response.ok,
+      status: response.status,
+      json: objectOf(await response.text()),
+      pushId: response.headers.get("x-push-id") ?? undefined,
+      retryAfter: response.headers.get("retry-after") ?? undefined,
+    };
+  } catch (error) {
+    if ((error as Error).name === "TimeoutError") {
+      throw new CommandError(`no answer for ${seconds} s; the push may have been accepted`);
+    }
+    throw new CommandError(`cannot push to ${url.origin}: ${networkFault(error)}`);
+  }
+}
+
+function objectOf(text: string): Json | undefined {
+  try {
+    const json = Json.parse(text);
+    return json.text.startsWith("{") ? json : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Put in as text: a value that is parsed and written again would lose digits. */
+function withPushId(answer: Json, pushId: string | undefined): string {
+  if (pushId === undefined || Json.members(answer.text, ["push_id"])?.has("push_id") === true) {
+    return answer.text;
+  }
+  const comma = answer.text === "{}" ? "" : ",";
+  return `${answer.text.slice(0, -1)}${comma}"push_id":${JSON.stringify(pushId)}}`;
+}
+
+function refusal({ status, json, retryAfter }: Answer): string {
+  const { error } = (json?.value() ?? {}) as { error?: unknown };
+  const reason = typeof error === "string" ? `: ${printable(error)}` : "";
+  const again = retryAfter === undefined ? "" : ` (try again after ${printable(retryAfter)} s)`;
+  return `refused with ${status}${reason}${again}`;
+}
+
+/** One line, and below it what the answer says beyond the push itself. */
+function summary(
+  answer: Json,
+  sent: { readonly event: string; readonly channels: readonly string[] },
+  pushId: string | undefined,
+  url: URL,
+): string {
+  const {
+    channel,
+    event: _event,
+    data: _data,
+    ...more
+  } = answer.value() as Record<string, unknown>;
+  const names = Array.isArray(channel) ? channel.map(String) : sent.channels;
+  const verb = url.searchParams.has("dry_run") ? "would push" : "pushed";
+  const id = pushId === undefined ? "" : ` (${pushId})`;
+  const line = printable(`${verb} ${sent.event} to ${names.join(", ")}${id}`);
+  const rest = Object.keys(more).length === 0 ? "" : `${JSON.stringify(more, null, 2)}\n`;
+  // Its line ends are ours; those inside its strings are escaped already.
+  return `${line}\n${rest.split("\n").map(printable).join("\n")}`;
+}

@@ -1,0 +1,75 @@
+import { ListenError } from "../application/listen-error.js";
+import { ConfigError, loadConfig, SETTINGS } from "../config.js";
+import { createContainer } from "../container.js";
+import { fromContainer, type Hexpush } from "../hexpush.js";
+import type { Command } from "./command.js";
+import { parseOptions } from "./options.js";
+import { CommandError, UsageError } from "./usage-error.js";
+
+export const serve: Command = {
+  usage: "hexpush serve [--config FILE]",
+
+  help() {
+    const lines = Object.values(SETTINGS).map(
+      ({ env, help: text, fallback }) =>
+        `  ${env.join(", ").padEnd(30)} ${text}${fallback === undefined ? "" : ` [${fallback}]`}`,
+    );
+    return [
+      "Runs the server until SIGTERM or SIGINT; the first one drains, a second one does not wait.",
+      "Exit codes: 0 stopped, 1 not started (one line on standard error says why), 2 usage.",
+      "",
+      "Environment variables, over the JSON file of --config, over the defaults in brackets:",
+      ...lines,
+      "",
+    ].join("\n");
+  },
+
+  async run(args) {
+    const { values, positionals } = parseOptions(args, { config: { type: "string" } });
+    if (positionals.length > 0) throw new UsageError("serve takes no arguments");
+    try {
+      const config = loadConfig(serverEnvironment(process.env), values.config);
+      const hexpush = fromContainer(createContainer(config));
+      await hexpush.start();
+      stopOnSignals(hexpush);
+    } catch (error) {
+      if (!(error instanceof ConfigError || error instanceof ListenError)) throw error;
+      throw new CommandError(error.message);
+    }
+  },
+};
+
+/**
+ * The environment without what is for the other commands, which one shell often has as well.
+ *
+ * @throws {ConfigError} for `HEXPUSH_KEY` alone: who takes it for the server's would be left with
+ * an open door.
+ */
+export function serverEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { HEXPUSH_URL: _url, HEXPUSH_TOKEN: _token, HEXPUSH_KEY: key, ...settings } = env;
+  if (key !== undefined && settings.HEXPUSH_API_KEYS === undefined) {
+    throw new ConfigError(
+      "HEXPUSH_KEY is what hexpush push sends, and no setting of the server: " +
+        "set HEXPUSH_API_KEYS, or unset HEXPUSH_KEY",
+    );
+  }
+  return settings;
+}
+
+/** The first signal drains; a second one does not wait. */
+function stopOnSignals(hexpush: Hexpush): void {
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    hexpush.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        process.stderr.write(`hexpush: ${error instanceof Error ? error.stack : String(error)}\n`);
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+}
