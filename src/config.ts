@@ -116,10 +116,10 @@ function wholeNumber(min: number, max: number) {
   };
 }
 
-function seconds(max: number) {
-  const message = `must be a number of seconds from 0 to ${max}`;
+function seconds(max: number, min = 0) {
+  const message = `must be a number of seconds from ${min} to ${max}`;
   return {
-    schema: z.number({ error: message }).min(0, message).max(max, message),
+    schema: z.number({ error: message }).min(min, message).max(max, message),
     read: (value: string) => (/^\d{1,9}(\.\d{1,9})?$/.test(value.trim()) ? Number(value) : value),
   };
 }
@@ -234,7 +234,7 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting } = {
   },
   jwtLeeway: {
     env: ["HEXPUSH_JWT_LEEWAY"],
-    ...seconds(3600),
+    ...seconds(300),
     fallback: 5,
     help: "seconds by which clocks may differ when a token's times are checked",
   },
@@ -258,7 +258,7 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting } = {
   },
   authTimeout: {
     env: ["HEXPUSH_AUTH_TIMEOUT"],
-    ...seconds(60),
+    ...seconds(60, 0.01),
     fallback: 2,
     help: "seconds that the application may take for an answer",
   },
@@ -283,7 +283,7 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting } = {
   },
   policyTimeout: {
     env: ["HEXPUSH_POLICY_TIMEOUT"],
-    ...seconds(300),
+    ...seconds(300, 0.01),
     fallback: 5,
     help: "seconds after which a policy without an answer has denied",
   },
@@ -385,9 +385,6 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting } = {
   },
 };
 
-/** What the commands beside `serve` read; their owner may have them set in the same shell. */
-export const CLIENT_VARIABLES = ["HEXPUSH_URL", "HEXPUSH_KEY", "HEXPUSH_TOKEN"] as const;
-
 const KEYS = Object.keys(SETTINGS) as (keyof Config)[];
 const SECRET: ReadonlySet<keyof Config> = new Set(["apiKeys", "authSecret", "jwtSecret"]);
 
@@ -467,7 +464,7 @@ function readConfigFile(file: string): Record<string, unknown> {
 
 /** A misspelt HEXPUSH_API_KEYS must not leave the door open. */
 function refuseUnknownVariables(env: NodeJS.ProcessEnv): void {
-  const known = new Set<string>([...KEYS.flatMap((key) => SETTINGS[key].env), ...CLIENT_VARIABLES]);
+  const known = new Set(KEYS.flatMap((key) => SETTINGS[key].env));
   for (const name of Object.keys(env)) {
     // HEXPUSH_TEST_… are the test run's own, and it starts servers.
     if (!name.startsWith("HEXPUSH_") || name.startsWith("HEXPUSH_TEST_") || known.has(name))

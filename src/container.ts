@@ -2,8 +2,7 @@ import { type AbstractNewable, Container, ContainerModule } from "inversify";
 import type Koa from "koa";
 import type { Middleware } from "koa";
 import type { Logger } from "pino";
-import { allowAll } from "./adapters/auth/allow-all.js";
-import { ApiKeyPolicy } from "./adapters/auth/api-keys.js";
+import { RevocationFile } from "./adapters/files/revocation-file.js";
 import { type ApiDesk, createKoaApp } from "./adapters/koa/app.js";
 import { newId } from "./adapters/koa/request-id.js";
 import { createLog } from "./adapters/log/log.js";
@@ -16,7 +15,11 @@ import { describeError } from "./application/describe-error.js";
 import { guardPolicy } from "./application/guard-policy.js";
 import { anyOrigin, listedOrigins, type OriginRule, sameHost } from "./application/origins.js";
 import { PushTraces } from "./application/push-traces.js";
+import { refuseRevoked } from "./application/refuse-revoked.js";
+import { Revocations } from "./application/revocations.js";
+import { Revoker } from "./application/revoker.js";
 import { type Config, ConfigError } from "./config.js";
+import { type ConfiguredPolicy, configuredPolicy } from "./container/configured-policy.js";
 import type { AuthPolicy } from "./domain/auth-policy.js";
 import type { PushLimits } from "./domain/push.js";
 import type { PushListener } from "./domain/push-listener.js";
@@ -68,6 +71,10 @@ export const TOKENS = {
   /** All listeners as one that never throws. */
   listeners: token<PushListener>("PushListeners"),
   traces: token<PushTraces>("PushTraces"),
+  /** What the settings say of `authPolicy`, and how to read it again. */
+  configuredPolicy: token<ConfiguredPolicy>("ConfiguredPolicy"),
+  revocations: token<Revocations>("Revocations"),
+  revoker: token<Revoker>("Revoker"),
   control: token<Control>("Control"),
   channelRules: token<ChannelRules>("ChannelRules"),
   /** Koa middleware before the routes, in the order of the bindings. */
@@ -79,22 +86,35 @@ export const TOKENS = {
 /** What the HTTP API works on; together, since an app takes more than Inversify's typings count. */
 const apiDesk = token<ApiDesk>("ApiDesk");
 
+/** Inversify takes no undefined for a value. */
+interface RevocationStore {
+  readonly file: RevocationFile | undefined;
+}
+
+const revocationLog = token<RevocationStore>("RevocationStore");
+
 /** Ports of the domain and the services over them. */
 const core = new ContainerModule(({ bind }) => {
   bind(TOKENS.state).toResolvedValue(() => ({ draining: false }));
   bind(TOKENS.clock).toConstantValue(() => Date.now() / 1000);
   bind(TOKENS.guardedPolicy).toResolvedValue(
-    (policy, rules, config, log) =>
+    (policy, rules, revocations, config, log) =>
       guardPolicy(
-        applyJoinRules(policy, rules),
+        refuseRevoked(applyJoinRules(policy, rules), revocations),
         (question, error) =>
           log.error(
             { err: describeError(error), question },
             "the auth policy failed, so it denies",
           ),
-        { timeoutMs: config.policyTimeout * 1000 },
+        { timeoutMs: policyTimeoutMs(config) },
       ),
-    [TOKENS.authPolicy, TOKENS.channelRules, TOKENS.config, TOKENS.log],
+    [
+      TOKENS.authPolicy,
+      TOKENS.channelRules,
+      TOKENS.revocations,
+      TOKENS.config,
+      TOKENS.log,
+    ],
   );
   bind(TOKENS.channelRules).toResolvedValue(
     (config) => new ChannelRules(config.channels ?? []),
@@ -127,6 +147,10 @@ const core = new ContainerModule(({ bind }) => {
       TOKENS.channelRules,
     ],
   );
+  bind(TOKENS.revoker).toResolvedValue(
+    (revocations, transports, log) => new Revoker(revocations, transports, log.file),
+    [TOKENS.revocations, all(TOKENS.transport), revocationLog],
+  );
   bind(TOKENS.control).toResolvedValue(
     (pushes, transports) => new Control(pushes, transports),
     [TOKENS.pushes, all(TOKENS.transport)],
@@ -135,7 +159,24 @@ const core = new ContainerModule(({ bind }) => {
 
 const adapters = new ContainerModule(({ bind }) => {
   bind(TOKENS.log).toResolvedValue((config) => createLog(config.logLevel), [TOKENS.config]);
-  bind(TOKENS.authPolicy).toResolvedValue(policyFor, [TOKENS.config]);
+  bind(TOKENS.configuredPolicy).toResolvedValue(
+    (config, rules, log, now) =>
+      configuredPolicy({
+        config,
+        publicByRule: rules.hasPublic ? { match: (channel) => rules.isPublic(channel) } : undefined,
+        log,
+        now,
+      }),
+    [TOKENS.config, TOKENS.channelRules, TOKENS.log, TOKENS.clock],
+  );
+  bind(TOKENS.authPolicy).toResolvedValue(({ policy }) => policy, [TOKENS.configuredPolicy]);
+  bind(revocationLog).toResolvedValue(
+    ({ revocationsFile: path }, now) => ({
+      file: path === undefined ? undefined : new RevocationFile(path, { now }),
+    }),
+    [TOKENS.config, TOKENS.clock],
+  );
+  bind(TOKENS.revocations).toResolvedValue(revocationsFrom, [revocationLog, TOKENS.clock]);
   bind(TOKENS.origins).toResolvedValue(originsFor, [TOKENS.config]);
   bind(TOKENS.phoenix).toResolvedValue(
     (policy, origins, config, log, listener, rules, now) =>
@@ -192,8 +233,22 @@ const adapters = new ContainerModule(({ bind }) => {
     ],
   );
   bind(apiDesk).toResolvedValue(
-    (pushes, policy, control, traces, listener) => ({ pushes, policy, control, traces, listener }),
-    [TOKENS.pushes, TOKENS.guardedPolicy, TOKENS.control, TOKENS.traces, TOKENS.listeners],
+    (pushes, policy, control, traces, revoker, listener) => ({
+      pushes,
+      policy,
+      control,
+      traces,
+      revoker,
+      listener,
+    }),
+    [
+      TOKENS.pushes,
+      TOKENS.guardedPolicy,
+      TOKENS.control,
+      TOKENS.traces,
+      TOKENS.revoker,
+      TOKENS.listeners,
+    ],
   );
   bind(TOKENS.server).toResolvedValue(
     (app, sockets, { host, port, drainSockets }) =>
@@ -243,19 +298,22 @@ export function pushLimits(config: Config): PushLimits {
   };
 }
 
-export function isOpenToEveryone(policy: AuthPolicy): boolean {
-  return policy === allowAll;
+/** A call-out may try twice, and is to say itself what went wrong. */
+function policyTimeoutMs({ policyTimeout, authUrl, authTimeout }: Config): number {
+  const least = authUrl === undefined ? 0 : authTimeout * 2 + 1;
+  return Math.max(policyTimeout, least) * 1000;
 }
 
-function policyFor(config: Config): AuthPolicy {
-  if (config.apiKeys !== undefined) {
-    try {
-      return new ApiKeyPolicy(config.apiKeys as readonly string[]);
-    } catch (error) {
-      throw new ConfigError(`HEXPUSH_API_KEYS: ${(error as Error).message}`);
-    }
+/** @throws {ConfigError} where the file is there and cannot be read. */
+function revocationsFrom({ file }: RevocationStore, now: Clock): Revocations {
+  const revocations = new Revocations({ now });
+  if (file === undefined) return revocations;
+  try {
+    revocations.load(file.read());
+  } catch (error) {
+    throw new ConfigError(`HEXPUSH_REVOCATIONS_FILE: ${(error as Error).message}`);
   }
-  return allowAll;
+  return revocations;
 }
 
 /** No door is left open by accident: everyone may push only where nobody but this machine can. */

@@ -3,7 +3,10 @@ import { createRequire } from "node:module";
 import type { Middleware } from "koa";
 import type { Logger } from "pino";
 import type { ChannelDetail, ChannelSummary, Page, Stats } from "./application/control.js";
+import { isOpenToEveryone } from "./application/open-policy.js";
 import type { PushTrace } from "./application/push-traces.js";
+import type { RevocationInput } from "./application/revocation.js";
+import type { RevokerResult } from "./application/revoker.js";
 import { type Config, createConfig } from "./config.js";
 import {
   type Container,
@@ -11,7 +14,6 @@ import {
   createContainer,
   hostModule,
   isLoopback,
-  isOpenToEveryone,
   openToOthers,
   pushLimits,
   TOKENS,
@@ -74,6 +76,19 @@ export interface Hexpush {
   closeSockets(socketId: string): number;
   /** What became of a push; undefined where it is not known, or no longer. */
   trace(pushId: string): PushTrace | undefined;
+  /**
+   * Ends what is open for the tokens concerned and refuses them from now on.
+   *
+   * @returns what holds now and how many sockets were closed, or why it could not be done.
+   */
+  revoke(input: RevocationInput): Promise<RevokerResult>;
+  /**
+   * Reads the file of API keys again, where the settings name one.
+   *
+   * @throws {TypeError} where the file is wrong; the message names the place and holds no key. The
+   * present keys stay.
+   */
+  reload(): void;
   /** The HTTP API as a handler for `node:http`; it has no sockets of its own. */
   callback(): (request: IncomingMessage, response: ServerResponse) => void;
 }
@@ -105,13 +120,16 @@ export function createHexpush(options: HexpushOptions = {}): Hexpush {
  */
 export function fromContainer(container: Container): Hexpush {
   const config = container.get(TOKENS.config);
-  const isOpen = isOpenToEveryone(container.get(TOKENS.authPolicy));
+  const policy = container.get(TOKENS.authPolicy);
+  const configured = container.get(TOKENS.configuredPolicy);
+  const isOpen = isOpenToEveryone(policy);
   if (isOpen && !isLoopback(config.host)) throw openToOthers(config.host);
   const log = container.get(TOKENS.log);
   const state = container.get(TOKENS.state);
   const pushes = container.get(TOKENS.pushes);
   const control = container.get(TOKENS.control);
   const traces = container.get(TOKENS.traces);
+  const revoker = container.get(TOKENS.revoker);
   const app = container.get(TOKENS.koaApp);
   const server = container.get(TOKENS.server);
   const limits = pushLimits(config);
@@ -127,6 +145,7 @@ export function fromContainer(container: Container): Hexpush {
           "DEVELOPMENT MODE: everyone who reaches this port may push, connect and join; set HEXPUSH_API_KEYS",
         );
       }
+      if (policy === configured.policy) for (const notice of configured.notices) log.warn(notice);
       log.info({ url, uWebSockets: installedUws() }, "listening");
       return { host: config.host, port, url };
     },
@@ -147,6 +166,8 @@ export function fromContainer(container: Container): Hexpush {
     channel: (channel, page) => control.channel(channel, { ...ALL, ...page }),
     closeSockets: (socketId) => control.closeSockets(socketId),
     trace: (pushId) => traces.get(pushId),
+    revoke: (input) => revoker.revoke(input),
+    reload: () => configured.reload?.(),
     callback: () => app.callback(),
   };
 }

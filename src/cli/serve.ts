@@ -1,6 +1,6 @@
 import { ListenError } from "../application/listen-error.js";
 import { ConfigError, loadConfig, SETTINGS } from "../config.js";
-import { createContainer } from "../container.js";
+import { createContainer, TOKENS } from "../container.js";
 import { fromContainer, type Hexpush } from "../hexpush.js";
 import type { Command } from "./command.js";
 import { parseOptions } from "./options.js";
@@ -32,6 +32,7 @@ export const serve: Command = {
       const hexpush = fromContainer(createContainer(config));
       await hexpush.start();
       stopOnSignals(hexpush);
+      reloadOnSignal(hexpush);
     } catch (error) {
       if (!(error instanceof ConfigError || error instanceof ListenError)) throw error;
       throw new CommandError(error.message);
@@ -54,6 +55,19 @@ export function serverEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
     );
   }
   return settings;
+}
+
+/** Left to itself, Node would end at a SIGHUP. */
+function reloadOnSignal(hexpush: Hexpush): void {
+  const log = hexpush.container.get(TOKENS.log);
+  process.on("SIGHUP", () => {
+    try {
+      hexpush.reload();
+      log.info("SIGHUP: the files of the settings were read again");
+    } catch (error) {
+      log.error({ reason: (error as Error).message }, "SIGHUP: the present keys stay");
+    }
+  });
 }
 
 /** The first signal drains; a second one does not wait. */

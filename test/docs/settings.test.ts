@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import { CLIENT_VARIABLES, SETTINGS } from "../../src/config.js";
+import { COMMAND_VARIABLES } from "../../src/cli/environment.js";
+import { SETTINGS } from "../../src/config.js";
 import { blocksOf, pages, readPage } from "./markdown.js";
 
 const PAGE = "docs/guides/configuration.md";
@@ -34,7 +35,7 @@ it(`${PAGE} lists every setting with its variables, its key and its default`, ()
 it("no page tells to set a variable that does not exist", () => {
   const known = new Set<string>([
     ...settings.flatMap(({ variables }) => variables),
-    ...CLIENT_VARIABLES,
+    ...COMMAND_VARIABLES,
   ]);
   for (const page of pages) {
     // Commands that are shown with their refusal name wrong ones on purpose.

@@ -5,6 +5,7 @@ import { describeError } from "../../application/describe-error.js";
 import { IdempotencyStore } from "../../application/idempotency.js";
 import type { OriginRule } from "../../application/origins.js";
 import type { PushTraces } from "../../application/push-traces.js";
+import type { Revoker } from "../../application/revoker.js";
 import type { AuthPolicy } from "../../domain/auth-policy.js";
 import type { PushListener } from "../../domain/push-listener.js";
 import type { PushService } from "../../domain/push-service.js";
@@ -17,6 +18,7 @@ import { logRequests, observeApi, type RequestLog } from "./observe-api.js";
 import { normalizePath } from "./path.js";
 import { pushRoute } from "./push-route.js";
 import { requestId } from "./request-id.js";
+import { revocationRoute } from "./revocation-route.js";
 
 /** What the routes of the API work on. */
 export interface ApiDesk {
@@ -24,6 +26,7 @@ export interface ApiDesk {
   readonly policy: AuthPolicy;
   readonly control: Control;
   readonly traces: PushTraces;
+  readonly revoker: Revoker;
   readonly listener: PushListener;
 }
 
@@ -73,6 +76,7 @@ export function createKoaApp(options: KoaAppOptions): Koa {
   router.post("/api/push", ...pushRoute(desk, limits));
   router.post("/api/push/batch", ...batchRoute(desk, limits));
   controlRoutes(router, options);
+  router.post("/api/revocations", ...revocationRoute(options, options.log));
   healthRoutes(router, options.readiness);
   app.use(router.routes());
   app.use(refuseOtherMethods);
