@@ -40,10 +40,19 @@ export async function isAuthorized(
   policy: AuthPolicy,
   input: PushInput = {},
 ): Promise<boolean> {
+  return (await authorizedInput(ctx, policy, input)) !== undefined;
+}
+
+/** As `isAuthorized`. @returns the input, or what the policy has put in its place; undefined where denied. */
+export async function authorizedInput(
+  ctx: Koa.Context,
+  policy: AuthPolicy,
+  input: PushInput,
+): Promise<PushInput | undefined> {
   const decision = await policy.authorizePush(new HttpAuthRequest(ctx, input));
-  if (decision.allow === true) return true;
+  if (decision.allow === true) return decision.input ?? input;
   answerDenied(ctx, decision.answer);
-  return false;
+  return undefined;
 }
 
 /** The policy's own answer, or 403 `{"error":"Access Forbidden"}`. */

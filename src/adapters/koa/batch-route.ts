@@ -2,15 +2,22 @@ import { createHash } from "node:crypto";
 import type Koa from "koa";
 import type { IdempotencyStore } from "../../application/idempotency.js";
 import type { AuthPolicy } from "../../domain/auth-policy.js";
-import { Json } from "../../domain/json.js";
-import { parsePushInput } from "../../domain/push-input.js";
+import type { ReadyPush, RefusedPush } from "../../domain/push-service.js";
 import { HttpAuthRequest, isAuthorized } from "./authorized.js";
+import { type BatchItem, readBatch } from "./batch-body.js";
 import { answer, answerJson } from "./errors.js";
-import { MalformedRequest } from "./malformed-request.js";
-import { type PushAnswer, type PushDesk, settlePush } from "./push-answer.js";
+import { InvalidOption } from "./malformed-request.js";
+import {
+  failure,
+  keyOf,
+  type PushAnswer,
+  type PushDesk,
+  settlePush,
+  tooManyKeys,
+} from "./push-answer.js";
 import { type PushRouteLimits, pushBody, readJsonText } from "./push-body.js";
-import { NO_OPTIONS, type PushOptions, readPushOptions } from "./push-options.js";
-import { acceptsJson } from "./push-route.js";
+import { isOn, NO_OPTIONS, type PushOptions, readPushOptions } from "./push-options.js";
+import { acceptsJson, setRetryAfter } from "./push-route.js";
 
 export interface BatchLimits extends PushRouteLimits {
   /** Most pushes in one batch. @defaultValue 100 */
@@ -23,30 +30,30 @@ export interface BatchDesk extends PushDesk {
   readonly batches: IdempotencyStore<true>;
 }
 
+type Prepared = ReadyPush | RefusedPush;
+
 /**
  * `POST /api/push/batch`: `{"pushes":[…]}`, each as `POST /api/push` takes it, answered with
  * `{"results":[{"status","body","id"}…]}` in their order.
  *
  * Each push is authorised, checked and answered on its own. They are delivered in their order, once
- * all are authorised. Where the policy denies every one of them, the answer is that denial.
+ * all are authorised. Where the policy denies every one of them, the answer is that of the first.
  */
 export function batchRoute(desk: BatchDesk, limits: BatchLimits): Koa.Middleware[] {
   return [
     ...pushBody(limits),
     async (ctx) => {
       const text = readJsonText(ctx);
-      const { items, dryRun, fault } = readBatch(text, limits.pushesMax);
+      const batch = readBatch(text, limits.pushesMax);
       if (!acceptsJson(ctx)) return;
-      if (items === undefined) {
+      if (!batch.ok) {
         // Asked about no push at all, so that a caller without a key learns nothing.
-        if (await isAuthorized(ctx, desk.policy)) answer(ctx, 422, fault);
+        if (await isAuthorized(ctx, desk.policy)) answer(ctx, 422, batch.message);
         return;
       }
+      const { items } = batch;
       const prepared = await Promise.all(
-        items.map((item) => {
-          const result = parsePushInput(item.text);
-          return desk.pushes.prepare(new HttpAuthRequest(ctx, result.ok ? result.input : {}));
-        }),
+        items.map(({ input }) => desk.pushes.prepare(new HttpAuthRequest(ctx, input))),
       );
       const [first] = prepared;
       if (first !== undefined && prepared.every(({ kind }) => kind === "denied")) {
@@ -55,14 +62,21 @@ export function batchRoute(desk: BatchDesk, limits: BatchLimits): Koa.Middleware
         answerJson(ctx, denied.body);
         return;
       }
-      const options = readPushOptions(ctx, dryRun);
-      const key = options.idempotencyKey;
-      const isBound = key !== undefined && !options.dryRun;
-      if (isBound && !(await isSameBatch(ctx, desk, key, text))) return;
+      const options = readPushOptions(ctx, batch.dryRun);
+      const misuse = await bindKey(desk, prepared, options, text);
+      if (misuse !== undefined) {
+        ctx.status = misuse.status;
+        setRetryAfter(ctx, misuse);
+        answerJson(ctx, misuse.body);
+        return;
+      }
       const results: string[] = [];
       for (const [index, each] of prepared.entries()) {
-        const settled = await settlePush(desk, each, itemOptions(options, index));
-        results.push(resultJson(settled));
+        const settled = settleItem(desk, each, items[index] as BatchItem, options, index);
+        // Waited for only where there is something to wait for: nothing comes in between otherwise.
+        const result = settled instanceof Promise ? await settled : settled;
+        setRetryAfter(ctx, result);
+        results.push(resultJson(result));
       }
       ctx.status = 200;
       answerJson(ctx, `{"results":[${results.join(",")}]}`);
@@ -70,61 +84,59 @@ export function batchRoute(desk: BatchDesk, limits: BatchLimits): Koa.Middleware
   ];
 }
 
-/** Each push has a key of its own: what was refused the first time may be delivered by a repeat. */
-function itemOptions(options: PushOptions, index: number): PushOptions {
-  const { idempotencyKey } = options;
-  if (idempotencyKey === undefined) return options;
-  return { ...options, idempotencyKey: `${idempotencyKey}\n${index}` };
-}
-
-/** Answers where the key was used with another body, or no further one can be remembered. */
-async function isSameBatch(
-  ctx: Koa.Context,
+/**
+ * A key belongs to the whole text of a batch. One of which nothing can be delivered has not used
+ * its key.
+ *
+ * @returns what is wrong where it was used with another text, or no further one can be remembered.
+ */
+async function bindKey(
   { batches }: BatchDesk,
-  key: string,
+  prepared: readonly Prepared[],
+  { dryRun, idempotencyKey }: PushOptions,
   text: string,
-): Promise<boolean> {
+): Promise<PushAnswer | undefined> {
+  const ready = prepared.find((each) => each.kind === "ready");
+  if (idempotencyKey === undefined || dryRun || ready === undefined) return undefined;
   const fingerprint = createHash("sha256").update(text).digest("base64");
-  const caller = createHash("sha256")
-    .update(ctx.headers.authorization ?? "")
-    .digest("base64");
-  const result = await batches.once(`${caller}\n${key}`, fingerprint, () => true);
+  const result = await batches.once(keyOf(ready.by, idempotencyKey), fingerprint, () => true);
   if (result.kind === "mismatch") {
-    answer(ctx, 422, "The Idempotency-Key was used for another batch.");
-    return false;
+    return failure(422, "The Idempotency-Key was used for another batch.");
   }
-  if (result.kind === "full") {
-    ctx.set("retry-after", `${Math.max(1, Math.ceil(result.retryAfterMs / 1000))}`);
-    answer(ctx, 503, "Too many Idempotency-Keys are in use.");
-    return false;
-  }
-  return true;
+  return result.kind === "full" ? tooManyKeys(result.retryAfterMs) : undefined;
 }
 
-interface Batch {
-  readonly items: readonly Json[] | undefined;
-  readonly dryRun?: unknown;
-  /** What is wrong with a text that is no batch. */
-  readonly fault?: string;
-}
-
-function readBatch(text: string, pushesMax: number): Batch {
-  let members: Map<"pushes" | "dry_run", Json> | undefined;
+function settleItem(
+  desk: BatchDesk,
+  prepared: Prepared,
+  item: BatchItem,
+  options: PushOptions,
+  index: number,
+) {
   try {
-    members = text === "" ? undefined : Json.members(text, ["pushes", "dry_run"]);
-  } catch {
-    throw new MalformedRequest("The request body is not valid JSON.");
+    return settlePush(desk, prepared, itemOptions(prepared, item, options, index));
+  } catch (error) {
+    if (error instanceof InvalidOption) return failure(error.status, error.message);
+    throw error;
   }
-  const pushes = members?.get("pushes");
-  const items = pushes === undefined ? undefined : Json.elements(pushes.text);
-  if (items === undefined) {
-    return { items, fault: 'A batch is an object with an array "pushes".' };
-  }
-  if (items.length === 0) return { items: undefined, fault: "pushes must hold at least one push." };
-  if (items.length > pushesMax) {
-    return { items: undefined, fault: `pushes must not hold more than ${pushesMax} pushes.` };
-  }
-  return { items, dryRun: members?.get("dry_run")?.value() };
+}
+
+/**
+ * Each push has a key of its own: what was refused the first time may be delivered by a repeat. The
+ * line break keeps these keys from those that callers choose.
+ */
+function itemOptions(
+  prepared: Prepared,
+  item: BatchItem,
+  options: PushOptions,
+  index: number,
+): PushOptions {
+  const { idempotencyKey } = options;
+  return {
+    ...options,
+    dryRun: options.dryRun || (prepared.kind !== "denied" && isOn("dry_run", item.dryRun)),
+    ...(idempotencyKey !== undefined && { idempotencyKey: `${idempotencyKey}\n${index}` }),
+  };
 }
 
 function resultJson({ status, body, pushId }: PushAnswer): string {

@@ -3,7 +3,7 @@ import type Koa from "koa";
 import type { Control, Page } from "../../application/control.js";
 import type { PushTraces } from "../../application/push-traces.js";
 import type { AuthPolicy } from "../../domain/auth-policy.js";
-import { isAuthorized } from "./authorized.js";
+import { authorizedInput, isAuthorized } from "./authorized.js";
 import { answer, answerJson } from "./errors.js";
 import { InvalidOption } from "./malformed-request.js";
 import { traceJson } from "./trace-json.js";
@@ -36,8 +36,10 @@ export function controlRoutes(router: Router, options: ControlRoutesOptions): vo
   });
 
   router.get("/api/channels/:channel", async (ctx) => {
-    const channel = ctx.params.channel as string;
-    if (!(await isAuthorized(ctx, policy, { channel }))) return;
+    const asked = { channel: param(ctx, "channel") };
+    const input = await authorizedInput(ctx, policy, asked);
+    if (input === undefined) return;
+    const channel = oneChannel(input.channel);
     const page = readPage(ctx);
     const detail = control.channel(channel, { ...page, limit: page.limit + 1 });
     const presence = detail.presence.slice(0, page.limit);
@@ -46,18 +48,40 @@ export function controlRoutes(router: Router, options: ControlRoutesOptions): vo
   });
 
   router.delete("/api/sockets/:id", async (ctx) => {
+    const id = param(ctx, "id");
     if (!(await isAuthorized(ctx, policy))) return;
-    answerWith(ctx, { closed: control.closeSockets(ctx.params.id as string) });
+    answerWith(ctx, { closed: control.closeSockets(id) });
   });
 
   router.get("/api/pushes/:id", async (ctx) => {
-    const trace = traces.get(ctx.params.id as string);
+    const trace = traces.get(param(ctx, "id"));
     const channels = trace?.channels.map(({ channel }) => channel) ?? [];
     const input = channels.length > 0 ? { channel: channels } : {};
     if (!(await isAuthorized(ctx, policy, input))) return;
     if (trace === undefined) answer(ctx, 404, "No such push is known here, or no longer.");
     else answerWith(ctx, traceJson(trace));
   });
+}
+
+/** Decoded. A path that is not percent-encoded UTF-8 is none, here as elsewhere. */
+function param(ctx: Koa.Context, name: string): string {
+  try {
+    decodeURIComponent(ctx.path);
+  } catch {
+    ctx.throw(404);
+  }
+  return ctx.params[name] as string;
+}
+
+/**
+ * A policy that puts each caller's pushes on channels of its own has put one in the place of the
+ * channel that was asked for; what it shows must be that one.
+ */
+function oneChannel(channel: unknown): string {
+  const names: readonly unknown[] = Array.isArray(channel) ? channel : [channel];
+  const [name] = names;
+  if (names.length === 1 && typeof name === "string") return name;
+  throw new InvalidOption("The policy has put no single channel in the place of this one.");
 }
 
 function answerWith(ctx: Koa.Context, value: object): void {

@@ -8,14 +8,15 @@ export interface RequestLog {
 /** Tells the listener of each request for the API, and of its end. */
 export function observeApi(listener: PushListener): Koa.Middleware {
   return (ctx, next) => {
-    const { apiRequested, apiProcessed } = listener;
-    if (apiRequested === undefined && apiProcessed === undefined) return next();
-    if (!ctx.path.startsWith("/api/")) return next();
+    const isHeard = listener.apiRequested !== undefined || listener.apiProcessed !== undefined;
+    if (!isHeard || !ctx.path.startsWith("/api/")) return next();
     const { method, path } = ctx;
     const event = { requestId: ctx.state.requestId as string, method, path };
-    apiRequested?.(event);
-    if (apiProcessed !== undefined) {
-      onceAnswered(ctx, (status, durationMs) => apiProcessed({ ...event, status, durationMs }));
+    listener.apiRequested?.(event);
+    if (listener.apiProcessed !== undefined) {
+      onceAnswered(ctx, (status, durationMs) =>
+        listener.apiProcessed?.({ ...event, status, durationMs }),
+      );
     }
     return next();
   };

@@ -49,23 +49,31 @@ async function settleOnce(
   ready: ReadyPush,
   options: PushOptions,
 ): Promise<PushAnswer> {
-  // Keys are their caller's own: two backends that count from 1 do not meet.
-  const key = `${ready.by ?? ""}\n${options.idempotencyKey}`;
+  const key = keyOf(ready.by, options.idempotencyKey as string);
   const fingerprint = createHash("sha256").update(ready.push.toAnswer()).digest("base64");
   const result = await desk.idempotency.once(key, fingerprint, () => desk.pushes.accept(ready).id);
   switch (result.kind) {
     case "mismatch":
       return failure(422, "The Idempotency-Key was used for another push.");
     case "full":
-      return {
-        ...failure(503, "Too many Idempotency-Keys are in use."),
-        retryAfterSeconds: Math.max(1, Math.ceil(result.retryAfterMs / 1000)),
-      };
+      return tooManyKeys(result.retryAfterMs);
     case "repeated":
       return { ...accepted(desk, ready.push, result.value, options), isReplay: true };
     default:
       return accepted(desk, ready.push, result.value, options);
   }
+}
+
+/** Keys are their caller's own: two backends that count from 1 do not meet. */
+export function keyOf(by: string | undefined, idempotencyKey: string): string {
+  return JSON.stringify([by ?? null, idempotencyKey]);
+}
+
+export function tooManyKeys(retryAfterMs: number): PushAnswer {
+  return {
+    ...failure(503, "Too many Idempotency-Keys are in use."),
+    retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)),
+  };
 }
 
 function accepted(desk: PushDesk, push: Push, pushId: string, options: PushOptions): PushAnswer {
@@ -84,7 +92,7 @@ function refusal(desk: PushDesk, refused: RefusedPush, options: PushOptions): Pu
   return { status, body: options.explain ? explained(desk, body, pushId) : body, pushId };
 }
 
-function failure(status: number, error: string): PushAnswer {
+export function failure(status: number, error: string): PushAnswer {
   return { status, body: JSON.stringify({ error }) };
 }
 

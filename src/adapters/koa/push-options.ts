@@ -15,7 +15,7 @@ export const NO_OPTIONS: PushOptions = { dryRun: false, explain: false, idempote
 /** Printable ASCII, as header fields can be relied on to carry it. */
 const KEY = /^[\x20-\x7e]{1,255}$/;
 
-/** @param dryRun the body's member, where it has one; the query string's counts too */
+/** @param dryRun the body's member, where it has one; all of the query string's count too */
 export function readPushOptions(ctx: Koa.Context, dryRun: unknown): PushOptions {
   const key = ctx.req.headers["idempotency-key"];
   if (key === undefined && ctx.querystring === "" && dryRun === undefined) return NO_OPTIONS;
@@ -24,14 +24,16 @@ export function readPushOptions(ctx: Koa.Context, dryRun: unknown): PushOptions 
   }
   const query = new URLSearchParams(ctx.querystring);
   return {
-    dryRun: isOn("dry_run", dryRun) || isOn("dry_run", query.get("dry_run")),
+    dryRun: [dryRun, ...query.getAll("dry_run")]
+      .map((value) => isOn("dry_run", value))
+      .some(Boolean),
     explain: isOn("explain", query.get("explain")),
     idempotencyKey: key as string | undefined,
   };
 }
 
 /** What is neither yes nor no is refused: a dry run that is not understood would be delivered. */
-function isOn(name: string, value: unknown): boolean {
+export function isOn(name: string, value: unknown): boolean {
   if (value === undefined || value === null) return false;
   if (value === true || value === "true" || value === "1" || value === 1) return true;
   if (value === false || value === "false" || value === "0" || value === 0) return false;

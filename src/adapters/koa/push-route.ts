@@ -22,12 +22,16 @@ export function pushRoute(desk: PushDesk, limits: PushRouteLimits): Koa.Middlewa
 }
 
 function answerPush(ctx: Koa.Context, settled: PushAnswer): void {
-  const { pushId, isReplay, retryAfterSeconds } = settled;
+  const { pushId, isReplay } = settled;
   ctx.status = settled.status;
   if (pushId !== undefined) ctx.res.setHeader("x-push-id", pushId);
   if (isReplay === true) ctx.set("idempotent-replayed", "true");
-  if (retryAfterSeconds !== undefined) ctx.set("retry-after", `${retryAfterSeconds}`);
+  setRetryAfter(ctx, settled);
   answerJson(ctx, settled.body);
+}
+
+export function setRetryAfter(ctx: Koa.Context, { retryAfterSeconds }: PushAnswer): void {
+  if (retryAfterSeconds !== undefined) ctx.set("retry-after", `${retryAfterSeconds}`);
 }
 
 /** Answers 406 where the caller would not take JSON. */
