@@ -108,13 +108,7 @@ const core = new ContainerModule(({ bind }) => {
           ),
         { timeoutMs: policyTimeoutMs(config) },
       ),
-    [
-      TOKENS.authPolicy,
-      TOKENS.channelRules,
-      TOKENS.revocations,
-      TOKENS.config,
-      TOKENS.log,
-    ],
+    [TOKENS.authPolicy, TOKENS.channelRules, TOKENS.revocations, TOKENS.config, TOKENS.log],
   );
   bind(TOKENS.channelRules).toResolvedValue(
     (config) => new ChannelRules(config.channels ?? []),

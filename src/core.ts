@@ -2,8 +2,56 @@
  * `hexpush/core`: domain and application without any adapter, for other hosts. Nothing here
  * reaches for a clock, a socket or a Node module.
  */
-export { guardPolicy, type PolicyFault } from "./application/guard-policy.js";
+export {
+  applyJoinRules,
+  type ChannelRule,
+  ChannelRules,
+  type HistoryRule,
+  type JoinRule,
+} from "./application/channel-rules.js";
+export {
+  type ListenerEvent,
+  type ListenerFault,
+  combineListeners,
+} from "./application/combine-listeners.js";
+export {
+  byQuestion,
+  firstAllowWins,
+  firstDenyWins,
+  type PoliciesByQuestion,
+} from "./application/combine-policies.js";
+export {
+  type ChannelDetail,
+  type ChannelSummary,
+  Control,
+  type Page,
+  type Presence,
+  type Stats,
+} from "./application/control.js";
+export { type GuardOptions, guardPolicy, type PolicyFault } from "./application/guard-policy.js";
+export {
+  type IdempotencyOptions,
+  IdempotencyStore,
+  type IdempotentResult,
+} from "./application/idempotency.js";
+export { isOpenToEveryone, markOpen } from "./application/open-policy.js";
+export {
+  type ChannelSet,
+  publicChannelsOnly,
+  withPublicChannels,
+} from "./application/public-channels.js";
+export {
+  type ChannelTrace,
+  type PushTrace,
+  PushTraces,
+  type PushTracesOptions,
+} from "./application/push-traces.js";
+export { refuseRevoked } from "./application/refuse-revoked.js";
+export type { Revocation, RevocationInput } from "./application/revocation.js";
+export { Revocations, type RevocationsOptions } from "./application/revocations.js";
+export { type RevocationLog, Revoker, type RevokerResult } from "./application/revoker.js";
 export * from "./domain/auth-policy.js";
+export { ChannelPattern, ChannelPatterns } from "./domain/channel-pattern.js";
 export { Json } from "./domain/json.js";
 export type { Message } from "./domain/message.js";
 export {
@@ -16,6 +64,20 @@ export {
   type PushLimits,
   type PushResult,
 } from "./domain/push.js";
+export type * from "./domain/push-listener.js";
 export { type PushInputResult, parsePushInput } from "./domain/push-input.js";
-export { type PushOutcome, PushService } from "./domain/push-service.js";
-export type { Transport, TransportCounts } from "./domain/transport.js";
+export {
+  type AcceptedPush,
+  type PushCounts,
+  type PushOutcome,
+  PushService,
+  type PushServiceOptions,
+  type ReadyPush,
+  type RefusedPush,
+} from "./domain/push-service.js";
+export {
+  hasDirectory,
+  type SocketDirectory,
+  type Transport,
+  type TransportCounts,
+} from "./domain/transport.js";

@@ -1,13 +1,17 @@
 /** What a host may import from `hexpush`. */
 export { allowAll } from "./adapters/auth/allow-all.js";
-export { ApiKeyPolicy } from "./adapters/auth/api-keys.js";
+export { readApiKeyFile } from "./adapters/auth/api-key-file.js";
+export { type ApiKey, ApiKeyPolicy, type LimitedApiKey } from "./adapters/auth/api-keys.js";
+export type { CalloutFaultReport, HttpCalloutOptions } from "./adapters/auth/callout-options.js";
+export { HttpCalloutPolicy } from "./adapters/auth/http-callout.js";
+export { JwtPolicy, type JwtPolicyOptions } from "./adapters/auth/jwt.js";
 export {
   type MemorySocket,
   type MemorySocketOptions,
   MemoryTransport,
 } from "./adapters/memory/transport.js";
 export { ListenError } from "./application/listen-error.js";
-export { type Config, ConfigError, type LogLevel } from "./config.js";
+export { type ApiKeySetting, type Config, ConfigError, type LogLevel } from "./config.js";
 export { type ServerState, TOKENS, type Token } from "./container.js";
 export * from "./core.js";
 export {

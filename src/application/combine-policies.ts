@@ -9,6 +9,7 @@ import type {
 import { guardPolicy, type PolicyFault } from "./guard-policy.js";
 import { HandedOut } from "./handed-out.js";
 import { isPromise } from "./maybe-promise.js";
+import { asOpenAs, isOpenToEveryone, markOpen } from "./open-policy.js";
 
 type Allowed<T> = Extract<T, { readonly allow: true }>;
 type Denied<T> = Extract<T, { readonly allow: false }>;
@@ -34,7 +35,7 @@ export function firstDenyWins(policies: readonly AuthPolicy[], report: PolicyFau
   if (all.length === 0) return denyAll;
   const handedOut = new HandedOut();
 
-  return {
+  const combined: AuthPolicy = {
     authorizePush(request) {
       let seen = request;
       const answer: Mutable<Allowed<PushDecision>> = { allow: true };
@@ -89,6 +90,7 @@ export function firstDenyWins(policies: readonly AuthPolicy[], report: PolicyFau
       );
     },
   };
+  return policies.every(isOpenToEveryone) ? markOpen(combined) : combined;
 }
 
 /**
@@ -107,7 +109,7 @@ export function firstAllowWins(policies: readonly AuthPolicy[], report: PolicyFa
   if (all.length === 0) return denyAll;
   const handedOut = new HandedOut();
 
-  return {
+  const combined: AuthPolicy = {
     authorizePush: (request) =>
       firstAllowed<PushDecision>(
         all,
@@ -135,6 +137,7 @@ export function firstAllowWins(policies: readonly AuthPolicy[], report: PolicyFa
       );
     },
   };
+  return policies.some(isOpenToEveryone) ? markOpen(combined) : combined;
 }
 
 export type PoliciesByQuestion =
@@ -153,11 +156,12 @@ export function byQuestion(policies: PoliciesByQuestion): AuthPolicy {
   const { pushes } = policies;
   const connects = "sockets" in policies ? policies.sockets : policies.connects;
   const joins = "sockets" in policies ? policies.sockets : policies.joins;
-  return {
+  const combined: AuthPolicy = {
     authorizePush: (request) => pushes.authorizePush(request),
     authorizeConnect: (request) => connects.authorizeConnect(request),
     authorizeJoin: (request) => joins.authorizeJoin(request),
   };
+  return asOpenAs(combined, pushes);
 }
 
 const denyAll: AuthPolicy = Object.freeze({

@@ -1,6 +1,12 @@
 import type { AuthPolicy, ConnectDecision, Identity } from "../domain/auth-policy.js";
 import { ChannelPatterns } from "../domain/channel-pattern.js";
 import { andThen } from "./maybe-promise.js";
+import { asOpenAs } from "./open-policy.js";
+
+/** Patterns (see `ChannelPattern`), or anything that tells which channels it holds. */
+export interface ChannelSet {
+  match(channel: string): boolean;
+}
 
 const ALLOW = Object.freeze({ allow: true as const });
 const DENY = Object.freeze({ allow: false as const });
@@ -15,10 +21,13 @@ const DENY = Object.freeze({ allow: false as const });
  * Where the policy throws, rejects or answers with no decision, so does this one: the guard around
  * it denies and reports.
  *
- * @param patterns of the public channels; see `ChannelPattern`
+ * @param channels the public ones
  */
-export function withPublicChannels(policy: AuthPolicy, patterns: readonly string[]): AuthPolicy {
-  const isPublic = new ChannelPatterns(patterns);
+export function withPublicChannels(
+  policy: AuthPolicy,
+  channels: readonly string[] | ChannelSet,
+): AuthPolicy {
+  const isPublic = setOf(channels);
   /** The identities of the sockets that are nobody's, each its socket's own. */
   const nobodys = new WeakSet<Identity>();
 
@@ -28,7 +37,7 @@ export function withPublicChannels(policy: AuthPolicy, patterns: readonly string
     return { allow: true, identity };
   };
 
-  return {
+  const withPublic: AuthPolicy = {
     authorizePush: (request) => policy.authorizePush(request),
 
     authorizeConnect: (request) =>
@@ -43,20 +52,25 @@ export function withPublicChannels(policy: AuthPolicy, patterns: readonly string
       return nobodys.has(request.identity) ? DENY : policy.authorizeJoin(request);
     },
   };
+  return asOpenAs(withPublic, policy);
 }
 
 /**
  * Every socket may connect, and join the channels that match; nobody may push. For servers whose
  * sockets have no policy of their own.
  *
- * @param patterns see `ChannelPattern`
+ * @param channels those that may be joined
  */
-export function publicChannelsOnly(patterns: readonly string[]): AuthPolicy {
-  const isPublic = new ChannelPatterns(patterns);
+export function publicChannelsOnly(channels: readonly string[] | ChannelSet): AuthPolicy {
+  const isPublic = setOf(channels);
   return Object.freeze({
     authorizePush: () => DENY,
     authorizeConnect: () => ALLOW,
     authorizeJoin: ({ channel }: { readonly channel: string }) =>
       isPublic.match(channel) ? ALLOW : DENY,
   });
+}
+
+function setOf(channels: readonly string[] | ChannelSet): ChannelSet {
+  return "match" in channels ? channels : new ChannelPatterns(channels);
 }

@@ -112,8 +112,8 @@ function socketPolicy(
 
 function apiKeyPolicy(config: Config): ApiKeyPolicy | undefined {
   if (config.apiKeys === undefined && config.apiKeysFile === undefined) return undefined;
-  const name = config.apiKeys === undefined ? "HEXPUSH_API_KEYS_FILE" : "HEXPUSH_API_KEYS";
-  return orConfigError(name, () => new ApiKeyPolicy(allKeys(config)));
+  const keys = orConfigError("HEXPUSH_API_KEYS_FILE", () => allKeys(config));
+  return orConfigError("HEXPUSH_API_KEYS", () => new ApiKeyPolicy(keys));
 }
 
 function allKeys({ apiKeys = [], apiKeysFile }: Config) {

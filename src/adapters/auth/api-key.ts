@@ -10,9 +10,9 @@ export interface LimitedApiKey {
    * Who uses it, for traces and logs; 1 to 100 characters, no control characters.
    * @defaultValue "key " and the first 8 hexadecimal digits of its SHA-256
    */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Patterns (see `ChannelPattern`) of the channels that it may push to. @defaultValue all */
-  readonly channels?: readonly string[];
+  readonly channels?: readonly string[] | undefined;
 }
 
 /** A key that has been checked: nothing of it but its digest is kept. */
