@@ -10,9 +10,9 @@ export {
   type JoinRule,
 } from "./application/channel-rules.js";
 export {
+  combineListeners,
   type ListenerEvent,
   type ListenerFault,
-  combineListeners,
 } from "./application/combine-listeners.js";
 export {
   byQuestion,
@@ -64,8 +64,8 @@ export {
   type PushLimits,
   type PushResult,
 } from "./domain/push.js";
-export type * from "./domain/push-listener.js";
 export { type PushInputResult, parsePushInput } from "./domain/push-input.js";
+export type * from "./domain/push-listener.js";
 export {
   type AcceptedPush,
   type PushCounts,
