@@ -31,15 +31,8 @@ export interface TestServer {
  * @throws {ConfigError} where a setting is wrong.
  */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const { clock, transports = [], ...rest } = options;
   const recorded = new RecordingTransport();
-  const hexpush = createHexpush({
-    port: 0,
-    logLevel: "silent",
-    ...rest,
-    ...(clock === undefined ? {} : { now: clock.now }),
-    transports: [recorded, ...transports],
-  });
+  const hexpush = createHexpush(serverOptions(options, recorded));
   const { url, port } = await hexpush.start();
   const stop = () => hexpush.stop(0);
   return {
@@ -51,5 +44,19 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     push: (channel, event, data) => hexpush.push(channel, event, data),
     stop,
     [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** What the server itself is given. */
+export function serverOptions(
+  { clock, transports = [], ...options }: TestServerOptions,
+  recorded: RecordingTransport,
+): HexpushOptions {
+  return {
+    port: 0,
+    logLevel: "silent",
+    ...options,
+    ...(clock === undefined ? {} : { now: clock.now }),
+    transports: [recorded, ...transports],
   };
 }

@@ -1,11 +1,13 @@
 import { describe, expect, it, onTestFinished } from "vitest";
-import { ConfigError, type HexpushOptions } from "../../src/index.js";
+import { ConfigError } from "../../src/index.js";
+import { serverOptions } from "../../src/testing/test-server.js";
 import {
   FakeClock,
   RecordingTransport,
   startTestServer,
   type TestServerOptions,
 } from "../../src/testing.js";
+import { Inbox } from "../support/inbox.js";
 import { RawClient } from "../support/raw-client.js";
 
 async function start(options: TestServerOptions = {}) {
@@ -61,15 +63,25 @@ describe("startTestServer", () => {
     expect([one.recorded.messages.length, other.recorded.messages.length]).toEqual([1, 0]);
   });
 
-  it("stops at once, sockets and all, and may be told so twice", async () => {
-    const server = await startTestServer();
+  it("stops at once, whatever is under way, and may be told so twice", async () => {
+    const asked = new Inbox<string>("requests");
+    const server = await startTestServer({
+      middleware: [
+        (context) => {
+          asked.push(context.path);
+          return new Promise(() => {}); // a drain would wait for its answer
+        },
+      ],
+    });
     const client = await RawClient.connect(server.socketUrl, "2.0.0");
+    const unanswered = expect(fetch(server.url)).rejects.toThrow();
+    await asked.next();
+
     const begun = performance.now();
     await server.stop();
     await server.stop();
-    expect(performance.now() - begun).toBeLessThan(1000); // a drain takes up to 10 s
-    await client.closed;
-    await expect(post(server.url, "none")).rejects.toThrow();
+    expect(performance.now() - begun).toBeLessThan(1000);
+    await Promise.all([client.closed, unanswered]);
   });
 
   it("stops where its block ends", async () => {
@@ -78,12 +90,12 @@ describe("startTestServer", () => {
     await expect(post(url, "none")).rejects.toThrow();
   });
 
-  it("hands the clock's time on", async () => {
+  it("hands the clock's time on, in place of any other", async () => {
     const clock = new FakeClock(1000);
-    const options: HexpushOptions = { now: clock.now };
+    const options = serverOptions({ clock, now: () => 1 }, new RecordingTransport());
     clock.advance(1);
     expect(options.now?.()).toBe(1001);
-    const server = await start({ clock });
-    expect(server.port).toBeGreaterThan(0);
+    expect(serverOptions({ now: () => 1 }, new RecordingTransport()).now?.()).toBe(1);
+    expect((await start({ clock })).port).toBeGreaterThan(0);
   });
 });
