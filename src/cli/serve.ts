@@ -30,8 +30,9 @@ export const serve: Command = {
     try {
       const config = loadConfig(serverEnvironment(process.env), values.config);
       const hexpush = fromContainer(createContainer(config));
-      await hexpush.start();
+      // Before it says that it listens: who reads that may send a signal at once.
       stopOnSignals(hexpush);
+      await hexpush.start();
     } catch (error) {
       if (!(error instanceof ConfigError || error instanceof ListenError)) throw error;
       throw new CommandError(error.message);
