@@ -37,6 +37,11 @@ export interface HexpushOptions extends Partial<Config> {
   readonly now?: () => number;
   /** Takes the place of a pino logger on standard output. */
   readonly logger?: Logger;
+  /**
+   * The time in seconds since 1970, in place of the system's: when tokens expire, what was revoked
+   * and how long an idempotency key counts. For tests; timers run by the system's time all the same.
+   */
+  readonly now?: () => number;
   /** Inversify modules, loaded last: they may rebind any of `TOKENS`. */
   readonly modules?: readonly ContainerModule[];
 }

@@ -30,9 +30,10 @@ export const serve: Command = {
     try {
       const config = loadConfig(serverEnvironment(process.env), values.config);
       const hexpush = fromContainer(createContainer(config));
-      await hexpush.start();
+      // Before it says that it listens: who reads that may send a signal at once.
       stopOnSignals(hexpush);
       reloadOnSignal(hexpush);
+      await hexpush.start();
     } catch (error) {
       if (!(error instanceof ConfigError || error instanceof ListenError)) throw error;
       throw new CommandError(error.message);
@@ -48,7 +49,8 @@ export const serve: Command = {
  */
 export function serverEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { HEXPUSH_URL: _url, HEXPUSH_TOKEN: _token, HEXPUSH_KEY: key, ...settings } = env;
-  if (key !== undefined && settings.HEXPUSH_API_KEYS === undefined) {
+  const guards = ["HEXPUSH_API_KEYS", "HEXPUSH_API_KEYS_FILE", "HEXPUSH_AUTH_URL"];
+  if (key !== undefined && guards.every((name) => settings[name] === undefined)) {
     throw new ConfigError(
       "HEXPUSH_KEY is what hexpush push sends, and no setting of the server: " +
         "set HEXPUSH_API_KEYS, or unset HEXPUSH_KEY",

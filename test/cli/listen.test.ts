@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { type AuthPolicy, createHexpush, type Hexpush } from "../../src/index.js";
+import { type AuthPolicy, createHexpush, type Hexpush, TOKENS } from "../../src/index.js";
 import { lastingPort } from "../support/server.js";
 import { hexpush, type PhoenixFrame, reply, socketServer, start } from "./program.js";
 
@@ -142,6 +142,29 @@ describe("hexpush listen, when the connection ends", () => {
 
     expect(await program.exited()).toBe(0);
     expect(program.lines.items).toEqual(["news e 1", "news e 2"]);
+  });
+
+  it("stays away where the policy refuses it in the meantime", async () => {
+    let connects = 0;
+    const revoking = createHexpush({
+      port: 0,
+      logLevel: "silent",
+      policy: {
+        ...policy,
+        authorizeConnect: () => ({ allow: ++connects === 1, identity: { socketId: "ann" } }),
+      },
+    });
+    const address = await revoking.start();
+    onTestFinished(() => revoking.stop(0));
+    const program = start(["listen", "news", "--url", address.url]);
+    await program.notices.next((line) => line === "joined news");
+    revoking.container.get(TOKENS.phoenix).closeSockets("ann");
+
+    expect(await program.exited()).toBe(1);
+    expect(program.notices.items.at(-1)).toBe(
+      `hexpush: cannot connect to 127.0.0.1:${address.port}: refused with 403: Access Forbidden`,
+    );
+    expect(connects).toBe(2);
   });
 
   it.each([

@@ -1,0 +1,62 @@
+import { createHexpush, type Hexpush, type HexpushOptions, type PushReceipt } from "../index.js";
+import type { FakeClock } from "./fake-clock.js";
+import { RecordingTransport } from "./recording-transport.js";
+
+export interface TestServerOptions extends HexpushOptions {
+  /** The server's time, in place of `now`. */
+  readonly clock?: FakeClock;
+}
+
+export interface TestServer {
+  /** For instance `http://127.0.0.1:34567`. */
+  readonly url: string;
+  readonly port: number;
+  /** What a Phoenix or PushEx client is given: `ws://127.0.0.1:34567/push_socket`. */
+  readonly socketUrl: string;
+  readonly hexpush: Hexpush;
+  /** What was delivered, whoever pushed it. */
+  readonly recorded: RecordingTransport;
+  /** Pushes from within, without any policy. @throws {TypeError} where an argument is none. */
+  push(channel: string | readonly string[], event: string, data: unknown): PushReceipt;
+  /** Ends everything at once. May be called again. */
+  stop(): Promise<void>;
+  /** `await using server = await startTestServer()` stops it at the end of the block. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * A real server of this process: on a free port of 127.0.0.1 and without a log, unless told
+ * otherwise. It reads no environment.
+ *
+ * @throws {ConfigError} where a setting is wrong.
+ */
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const recorded = new RecordingTransport();
+  const hexpush = createHexpush(serverOptions(options, recorded));
+  const { url, port } = await hexpush.start();
+  const stop = () => hexpush.stop(0);
+  return {
+    url,
+    port,
+    socketUrl: `${url.replace(/^http/, "ws")}/push_socket`,
+    hexpush,
+    recorded,
+    push: (channel, event, data) => hexpush.push(channel, event, data),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** What the server itself is given. */
+export function serverOptions(
+  { clock, transports = [], ...options }: TestServerOptions,
+  recorded: RecordingTransport,
+): HexpushOptions {
+  return {
+    port: 0,
+    logLevel: "silent",
+    ...options,
+    ...(clock === undefined ? {} : { now: clock.now }),
+    transports: [recorded, ...transports],
+  };
+}
