@@ -88,7 +88,6 @@ export class HttpExchange {
       request.on("response", (response) => {
         hasHead = true;
         response.on("error", fail);
-        response.on("close", fail);
         this.#read(response, (whole) => {
           clearTimeout(timer);
           resolve({ status: response.statusCode ?? 0, headers: response.headers, body: whole });

@@ -25,25 +25,33 @@ export interface Application {
   readonly asked: Asked[];
   /** How many connections it was given. */
   readonly connections: () => number;
+  /** How many of them were open at one time, at most. */
+  readonly peak: () => number;
   stop(): Promise<void>;
 }
 
 export async function startApplication(handler: Handler): Promise<Application> {
   const asked: Asked[] = [];
-  let connections = 0;
+  let [connections, open, peak] = [0, 0, 0];
   const server = createServer(async (request, response) => {
     const { method, url, headers } = request;
     const each = { method, url, headers, body: await text(request) };
     asked.push(each);
     await handler(each, response);
   });
-  server.on("connection", () => connections++);
+  server.on("connection", (socket) => {
+    connections++;
+    open++;
+    peak = Math.max(peak, open);
+    socket.on("close", () => open--);
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/auth`,
     asked,
     connections: () => connections,
+    peak: () => peak,
     async stop() {
       server.closeAllConnections();
       server.close();

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, createServer, type Socket } from "node:net";
@@ -144,7 +145,7 @@ describe("an answer that cannot be used denies", () => {
     const { url } = await talker((socket) => socket.end(bytes));
     const messages = await denied(url);
     expect(messages).toHaveLength(1);
-    expect(messages[0]).not.toContain("broken policy");
+    expect(messages[0]).not.toMatch(/broken policy|no answer/);
   });
 });
 
@@ -197,11 +198,11 @@ describe("a question that does not get through", () => {
   it("is asked twice where nothing comes in time, and no longer than that", async () => {
     const { url, asked } = await application(() => {});
     const start = performance.now();
-    expect(await denied(url, { timeoutMs: 100 })).toEqual(["no answer within 0.1 s"]);
+    expect(await denied(url, { timeoutMs: 250 })).toEqual(["no answer within 0.25 s"]);
     const took = performance.now() - start;
     expect(asked).toHaveLength(2);
-    expect(took).toBeGreaterThan(199);
-    expect(took).toBeLessThan(1000);
+    expect(took).toBeGreaterThan(499);
+    expect(took).toBeLessThan(2000);
   });
 
   it.each([
@@ -211,10 +212,15 @@ describe("a question that does not get through", () => {
       "in the chunks",
       'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\ne\r\n{"allow":true}\r\n',
     ],
-  ])("is asked twice where an answer hangs %s", async (_where, bytes) => {
-    const { url, questions } = await talker((socket) => socket.write(bytes));
-    expect(await denied(url, { timeoutMs: 60 })).toEqual(["no answer within 0.06 s"]);
+  ])("is asked twice where an answer hangs %s, and leaves no connection", async (_where, bytes) => {
+    const closed: Promise<unknown>[] = [];
+    const { url, questions } = await talker((socket) => {
+      closed.push(once(socket, "close"));
+      socket.write(bytes);
+    });
+    expect(await denied(url, { timeoutMs: 200 })).toEqual(["no answer within 0.2 s"]);
     expect(questions()).toBe(2);
+    await Promise.all(closed);
   });
 
   it("does not get more time by an answer that trickles", async () => {

@@ -25,8 +25,9 @@ beforeEach(async () => {
 
 afterEach(() => application.stop());
 
+// No second try may pass for a second question.
 const open = (options: Partial<HttpCalloutOptions> = {}) =>
-  policyFor(application.url, { now: () => now, ...options });
+  policyFor(application.url, { now: () => now, timeoutMs: 60_000, ...options });
 
 const keep = (body: unknown, seconds = 60, status = 200) =>
   say(body, { "cache-control": `private, max-age=${seconds}` }, status);
@@ -227,6 +228,35 @@ describe("too many questions at one time", () => {
     expect((await Promise.all(taken)).every(({ allow }) => allow)).toBe(true);
     answer = say({ allow: true });
     expect(await ask(policy, "c")).toEqual({ allow: true });
+  });
+
+  const askMany = (policy: ReturnType<typeof open>["policy"]) =>
+    Promise.all(Array.from({ length: 300 }, (_each, at) => ask(policy, String(at))));
+
+  it("share 128 connections", async () => {
+    const { until, release } = held();
+    const { policy } = open();
+    const decisions = askMany(policy);
+    for (const count of [128, 128, 44]) {
+      await until(count);
+      release();
+    }
+    expect((await decisions).every(({ allow }) => allow)).toBe(true);
+    expect(application.peak()).toBe(128);
+  });
+
+  it("wait for a connection no longer than for an answer", async () => {
+    held();
+    const { policy, faults } = open({ timeoutMs: 200 });
+    const start = performance.now();
+    const decisions = await askMany(policy);
+    expect(performance.now() - start).toBeLessThan(4000);
+    expect(decisions.some(({ allow }) => allow)).toBe(false);
+    expect(faults.filter(({ message }) => message === "no answer within 0.2 s")).toHaveLength(300);
+
+    now += 5000;
+    answer = say({ allow: true });
+    expect(await ask(policy, "a")).toEqual({ allow: true });
   });
 
   it("still get an answer that was kept", async () => {
