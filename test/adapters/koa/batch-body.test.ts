@@ -1,0 +1,38 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { readBatch } from "../../../src/adapters/koa/batch-body.js";
+import { Json } from "../../../src/domain/json.js";
+import { blank, jsonText } from "../../support/arbitraries.js";
+
+describe("readBatch", () => {
+  it("takes the list apart as JSON.parse does, at its limit and above it", () => {
+    const values = fc.array(fc.tuple(blank, jsonText, blank), { maxLength: 6 });
+    fc.assert(
+      fc.property(values, fc.nat(6), (parts, max) => {
+        const texts = parts.map(([, text]) => `{"data":${text}}`);
+        const spaced = parts.map(([before, text, behind]) => `${before}{"data":${text}}${behind}`);
+        const batch = readBatch(`{"pushes":[${spaced.join(",")}]}`, max);
+        expect(batch.ok).toBe(texts.length > 0 && texts.length <= max);
+        const read = batch.ok ? batch.items.map(({ input }) => input.data?.text) : [];
+        expect(read).toEqual(batch.ok ? parts.map(([, text]) => text) : []);
+      }),
+    );
+  });
+
+  it("leaves a stranger's list of very many alone", () => {
+    const text = `{"pushes":[${"1,".repeat(500_000)}1]}`;
+    const time = (work: () => unknown): number => {
+      const began = performance.now();
+      work();
+      return performance.now() - began;
+    };
+    const whole = time(() => Json.elements(text.slice(10, -1)));
+    expect(time(() => readBatch(text, 100))).toBeLessThan(whole / 2);
+  });
+
+  it("builds nothing of a dry_run that is nested", () => {
+    const nested = "[".repeat(1000) + "]".repeat(1000);
+    const batch = readBatch(`{"dry_run":${nested},"pushes":[{"dry_run":${nested}}]}`, 1);
+    expect(batch).toMatchObject({ ok: true, dryRun: Json.parse(nested) });
+  });
+});
