@@ -33,8 +33,6 @@ export interface HexpushOptions extends Partial<Config> {
   readonly middleware?: readonly Middleware[];
   /** Hear what happens, in their order. */
   readonly listeners?: readonly PushListener[];
-  /** Seconds since 1970, for all that ends at a time. @defaultValue the system's clock */
-  readonly now?: () => number;
   /** Takes the place of a pino logger on standard output. */
   readonly logger?: Logger;
   /**

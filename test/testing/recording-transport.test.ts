@@ -22,7 +22,7 @@ describe("RecordingTransport", () => {
         });
         const socket = transport.connect({
           onClose,
-          ...(socketId === undefined ? {} : { socketId }),
+          ...(socketId === undefined ? {} : { identity: { socketId } }),
         });
         return {
           get received() {
@@ -59,7 +59,7 @@ describe("RecordingTransport", () => {
     const seen: string[] = [];
     const transport = new RecordingTransport();
     const one = transport.connect({ onMessage: (each) => seen.push(each.event) });
-    const other = transport.connect({ socketId: "ann" });
+    const other = transport.connect({ identity: { socketId: "ann" } });
     one.join("a");
     other.join("b");
     expect(transport.deliver(message("a", "first"))).toBe(1);
