@@ -33,24 +33,31 @@ const msg = (channel: string, data: string, event = "note") =>
 describe("hexpush push", () => {
   it("delivers DATA with every digit, and says so in one line", async () => {
     const { code, stdout, stderr } = await hexpush(["push", "news", "note", EXACT], { env });
-    expect([code, stdout, stderr]).toEqual([0, "pushed note to news\n", ""]);
+    expect([code, stdout, stderr]).toEqual([
+      0,
+      expect.stringMatching(/^pushed note to news \([\w-]{20}\)\n$/),
+      "",
+    ]);
     expect(await delivered()).toBe(msg("news", EXACT));
   });
 
   it("prints the server's answer with --json, as it came", async () => {
     const args = ["push", "news", "note", ` ${EXACT} `, "--json"];
-    expect(await hexpush(args, { env })).toEqual({
-      code: 0,
-      stdout: `{"channel":["news"],"data":${EXACT},"event":"note"}\n`,
-      stderr: "",
-    });
+    const { code, stdout, stderr } = await hexpush(args, { env });
+    const [answer, id] = stdout.split(',"push_id":');
+    expect([code, answer, stderr]).toEqual([
+      0,
+      `{"channel":["news"],"data":${EXACT},"event":"note"`,
+      "",
+    ]);
+    expect(id).toMatch(/^"[\w-]{20}"\}\n$/);
     expect(await delivered()).toBe(msg("news", EXACT));
   });
 
   it("takes further channels by --channel, also with a comma in the name", async () => {
     const more = ["--channel", "sport, and more", "--channel=-1"];
     const { stdout } = await hexpush(["push", "news", "note", "1", ...more], { env });
-    expect(stdout).toBe("pushed note to news, sport, and more, -1\n");
+    expect(stdout).toMatch(/^pushed note to news, sport, and more, -1 \([\w-]{20}\)\n$/);
     expect(await delivered()).toBe(msg("news", "1"));
     expect(await delivered()).toBe(msg("sport, and more", "1"));
     expect(await delivered()).toBe(msg("-1", "1"));
@@ -120,7 +127,9 @@ describe("hexpush push", () => {
   it("prints a refusal's answer too with --json", async () => {
     const { code, stdout, stderr } = await hexpush(["push", "", "note", "1", "--json"], { env });
     expect(code).toBe(1);
-    expect(JSON.parse(stdout)).toEqual({ error: expect.stringContaining("must not be empty") });
+    expect(JSON.parse(stdout)).toMatchObject({
+      error: expect.stringContaining("must not be empty"),
+    });
     expect(stderr).toMatch(/^hexpush: refused with 422: [^\n]*must not be empty[^\n]*\n$/);
   });
 
