@@ -77,7 +77,7 @@ export default {
         "The native library stays behind the server and the socket; codecs and session are pure.",
       severity: "error",
       from: { pathNot: "^src/adapters/uws/(server|socket)\\.ts$" },
-      to: { path: npm("uWebSockets\\.js", "uwebsockets"), dependencyTypesNot: ["type-only"] },
+      to: { path: npm("uWebSockets\\.js", "uwebsockets") },
     },
     {
       name: "nothing-imports-main",

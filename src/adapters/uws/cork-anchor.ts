@@ -1,6 +1,15 @@
-import type { HttpResponse, TemplatedApp } from "uWebSockets.js";
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
+
+interface OpenResponse {
+  cork(work: () => void): unknown;
+  onAborted(done: () => void): unknown;
+}
+
+/** What the anchor uses of uWebSockets.js's app. */
+export interface AnchorApp {
+  get(path: string, handler: (response: OpenResponse) => void): unknown;
+}
 
 /** How long the server waits for its own request, in milliseconds. */
 const PATIENCE_MS = 1_000;
@@ -18,12 +27,12 @@ export class CorkAnchor {
   /** Nobody else knows it, so nobody else asks for it. */
   readonly #path = `/${randomBytes(24).toString("hex")}`;
   #address: { readonly host: string; readonly port: number } | undefined;
-  #response: HttpResponse | undefined;
+  #response: OpenResponse | undefined;
   #client: Socket | undefined;
   #opening: Promise<void> | undefined;
   #onOpen: (() => void) | undefined;
 
-  attach(app: TemplatedApp): void {
+  attach(app: AnchorApp): void {
     app.get(this.#path, (response) => {
       response.onAborted(() => {
         this.#response = undefined;
