@@ -120,6 +120,17 @@ describe("PushTraces", () => {
     expect(traces.get("10")).toBeDefined();
   });
 
+  it("counts for both where a push is made from within the delivery of another", () => {
+    const traces = new PushTraces({ max: 10, now: () => 0 });
+    const [outer, inner] = [pushOf(["a", "b"]), pushOf("c")];
+    traces.pushRequested({ pushId: "outer", push: outer, by: undefined });
+    traces.messageDelivered({ pushId: "outer", message: outer.message("a"), subscribers: 1 });
+    accept(traces, "inner", inner, [3]);
+    traces.messageDelivered({ pushId: "outer", message: outer.message("b"), subscribers: 2 });
+    const sockets = (id: string) => traces.get(id)?.channels.map((each) => each.sockets);
+    expect([sockets("outer"), sockets("inner")]).toEqual([[1, 2], [3]]);
+  });
+
   describe("a socket that was cut", () => {
     const lost = (traces: PushTraces, ...ids: string[]) =>
       ids.map((id) => traces.get(id)?.channels.map(({ cut }) => cut));
