@@ -85,8 +85,8 @@ export function disturbance(results) {
 }
 
 export function targetLines(results) {
-  return TARGETS.flatMap(({ text, row, atMost, atLeast, of }) => {
-    const ratio = results.ratio("hexpush", of, row);
+  return TARGETS.flatMap(({ text, row, atMost, atLeast, server = "hexpush", of }) => {
+    const ratio = results.ratio(server, of, row);
     if (ratio === undefined) return [];
     const reached = atMost === undefined ? ratio >= atLeast : ratio <= atMost;
     return [`${reached ? "reached    " : "NOT reached"}  ${text}: ${ratio.toFixed(2)}`];

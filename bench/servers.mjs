@@ -6,31 +6,42 @@ import { connect, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
+/** Every push carries it, so that all servers read the same bytes. */
+export const API_KEY = "a-key-of-the-length-that-openssl-rand-hex-16-has";
+
 const local = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /**
  * The catalogue. To add a peer, add an entry: `args` are Node's arguments (or `command`, for
  * another program), `env` what it needs to listen on 127.0.0.1 and the given port, `missing` a
- * sentence where it cannot run here.
+ * sentence where it cannot run here, `only` the workloads that it is there for.
  */
+const HEXPUSH = {
+  args: [local("../dist/main.js"), "serve"],
+  env: (port) => ({
+    HEXPUSH_HOST: "127.0.0.1",
+    HEXPUSH_PORT: String(port),
+    HEXPUSH_LOG_LEVEL: "warn",
+  }),
+  missing: () =>
+    existsSync(local("../dist/main.js"))
+      ? undefined
+      : "dist/main.js does not exist: run `npm run build` first",
+};
+
 export const SERVERS = {
   floor: {
     title: "floor",
     args: [local("servers/floor.mjs")],
     env: (port) => ({ PORT: String(port) }),
   },
-  hexpush: {
-    title: "hexpush",
-    args: [local("../dist/main.js"), "serve"],
-    env: (port) => ({
-      HEXPUSH_HOST: "127.0.0.1",
-      HEXPUSH_PORT: String(port),
-      HEXPUSH_LOG_LEVEL: "warn",
-    }),
-    missing: () =>
-      existsSync(local("../dist/main.js"))
-        ? undefined
-        : "dist/main.js does not exist: run `npm run build` first",
+  hexpush: { title: "hexpush", ...HEXPUSH },
+  // The same with one API key of each kind: what a policy costs.
+  "hexpush-key": {
+    title: "hexpush with API keys",
+    ...HEXPUSH,
+    env: (port) => ({ ...HEXPUSH.env(port), HEXPUSH_API_KEYS: `another-key,${API_KEY}` }),
+    only: ["post"],
   },
   "koa-ws": {
     title: "koa + ws",

@@ -53,7 +53,9 @@ for (let round = 0; round < options.rounds; round++) {
   for (const scenario of scenarios) {
     // Each round begins with another server, so that none always runs in another one's wake.
     for (let i = 0; i < servers.length; i++) {
-      await measure(servers[(i + round) % servers.length], scenario, round);
+      const server = servers[(i + round) % servers.length];
+      const { only } = SERVERS[server];
+      if (only?.includes(scenario.name) !== false) await measure(server, scenario, round);
     }
   }
 }
@@ -145,7 +147,7 @@ function readOptions() {
 
 /** In a fresh clone the bootstrap installs and builds; without one the hint in `missing` must do. */
 async function buildFirst() {
-  if (!options.servers.includes("hexpush")) return;
+  if (!options.servers.some((name) => name.startsWith("hexpush"))) return;
   const bootstrap = new URL("bootstrap.mjs", import.meta.url);
   if (!existsSync(bootstrap)) return;
   const { ensure } = await import(bootstrap.href);

@@ -1,6 +1,7 @@
 // One keep-alive connection that pushes: the bytes of its request are made once, only the digits
 // of the sequence number (and of the channel) are written anew for each push.
 import { connect } from "node:net";
+import { API_KEY } from "../servers.mjs";
 
 export const EVENT = "order.updated";
 export const FIRST_SEQUENCE = 10_000_000;
@@ -22,6 +23,7 @@ function requestBytes(port, channel, sequence) {
   const body = `{"channel":${JSON.stringify(channel)},"data":${dataText(sequence)},"event":"${EVENT}"}`;
   return Buffer.from(
     `POST /api/push HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: application/json\r\n` +
+      `Authorization: Bearer ${API_KEY}\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }

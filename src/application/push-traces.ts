@@ -39,6 +39,8 @@ export interface PushTracesOptions {
 
 /** Most characters of names that all traces hold together: 1,000 channels a push add up. */
 const NAME_CHARACTERS_MAX = 8_388_608;
+/** Most pushes that are looked at for one socket that is cut: thousands may be cut at a time. */
+const CUT_LOOKS_MAX = 10_000;
 /** What a message has on the wire beside its names and its data, in bytes, at least. */
 const FRAME_OVERHEAD = 40;
 
@@ -51,6 +53,8 @@ interface Accepted {
   readonly sockets: number[];
   readonly dataLength: number;
   readonly characters: number;
+  /** The one accepted before; undefined where none is kept. */
+  previous: Accepted | undefined;
   cuts: Map<string, number> | undefined;
 }
 
@@ -71,8 +75,7 @@ export class PushTraces implements PushListener {
   readonly #accepted = new Map<string, Accepted>();
   readonly #refused = new Map<string, Refused>();
   #characters = 0;
-  /** The push whose messages are being delivered. */
-  #current: Accepted | undefined;
+  #newest: Accepted | undefined;
 
   constructor(options: PushTracesOptions) {
     this.#options = options;
@@ -92,9 +95,10 @@ export class PushTraces implements PushListener {
       sockets: [],
       dataLength: push.data.text.length,
       characters,
+      previous: this.#newest,
       cuts: undefined,
     };
-    this.#current = entry;
+    this.#newest = entry;
     this.#accepted.set(pushId, entry);
     this.#characters += characters;
     while (this.#accepted.size > max || this.#characters > NAME_CHARACTERS_MAX) {
@@ -103,7 +107,9 @@ export class PushTraces implements PushListener {
   }
 
   messageDelivered({ pushId, subscribers }: MessageDelivered): void {
-    if (this.#current?.id === pushId) this.#current.sockets.push(subscribers);
+    // A push from within a delivery is newer than the one that is still being delivered.
+    const entry = this.#newest?.id === pushId ? this.#newest : this.#accepted.get(pushId);
+    entry?.sockets.push(subscribers);
   }
 
   pushRefused({ pushId, kind, reason, by }: PushRefused): void {
@@ -124,7 +130,8 @@ export class PushTraces implements PushListener {
   consumerCut({ channels, bufferBytes }: ConsumerCut): void {
     const joined = new Set(channels);
     let unsent = bufferBytes;
-    for (const entry of [...this.#accepted.values()].reverse()) {
+    let entry = this.#newest;
+    for (let looks = 0; entry !== undefined && looks < CUT_LOOKS_MAX; looks++) {
       // The message that is being delivered has no count yet, and may be what cuts the socket.
       for (let index = entry.sockets.length; index >= 0; index--) {
         const channel = entry.channels[index];
@@ -135,6 +142,7 @@ export class PushTraces implements PushListener {
         unsent -= entry.dataLength + entry.event.length + channel.length + FRAME_OVERHEAD;
         if (unsent <= 0) return;
       }
+      entry = entry.previous;
     }
   }
 
@@ -151,12 +159,17 @@ export class PushTraces implements PushListener {
   /** Never the newest one: it is the one that is asked for at once. */
   #dropOldest(): boolean {
     if (this.#accepted.size <= 1) return false;
-    for (const [id, { characters }] of this.#accepted) {
+    let dropped = false;
+    for (const [id, entry] of this.#accepted) {
+      if (dropped) {
+        entry.previous = undefined;
+        break;
+      }
       this.#accepted.delete(id);
-      this.#characters -= characters;
-      return true;
+      this.#characters -= entry.characters;
+      dropped = true;
     }
-    return false;
+    return dropped;
   }
 }
 

@@ -100,6 +100,7 @@ describe("Control", () => {
             for (;;) {
               const next = page(seen.at(-1));
               expect(next.length).toBeLessThanOrEqual(limit);
+              expect(seen.length).toBeLessThanOrEqual(names.length + 1);
               if (next.length === 0) return seen;
               seen.push(...next);
             }

@@ -120,6 +120,17 @@ describe("PushTraces", () => {
     expect(traces.get("10")).toBeDefined();
   });
 
+  it("counts for both where a push is made from within the delivery of another", () => {
+    const traces = new PushTraces({ max: 10, now: () => 0 });
+    const [outer, inner] = [pushOf(["a", "b"]), pushOf("c")];
+    traces.pushRequested({ pushId: "outer", push: outer, by: undefined });
+    traces.messageDelivered({ pushId: "outer", message: outer.message("a"), subscribers: 1 });
+    accept(traces, "inner", inner, [3]);
+    traces.messageDelivered({ pushId: "outer", message: outer.message("b"), subscribers: 2 });
+    const sockets = (id: string) => traces.get(id)?.channels.map((each) => each.sockets);
+    expect([sockets("outer"), sockets("inner")]).toEqual([[1, 2], [3]]);
+  });
+
   describe("a socket that was cut", () => {
     const lost = (traces: PushTraces, ...ids: string[]) =>
       ids.map((id) => traces.get(id)?.channels.map(({ cut }) => cut));
@@ -130,10 +141,12 @@ describe("PushTraces", () => {
       for (const id of ["1", "2", "3"]) accept(traces, id, pushOf("a", "e", hundred), [5]);
       accept(traces, "4", pushOf("b", "e", hundred), [5]);
       // A message is 100 bytes of data, two of names and 40 beside.
+      traces.consumerCut({ socket, channels: ["a"], bufferBytes: 142 });
+      expect(lost(traces, "1", "2", "3", "4")).toEqual([[0], [0], [1], [0]]);
       traces.consumerCut({ socket, channels: ["a"], bufferBytes: 143 });
-      expect(lost(traces, "1", "2", "3", "4")).toEqual([[0], [1], [1], [0]]);
+      expect(lost(traces, "1", "2", "3", "4")).toEqual([[0], [1], [2], [0]]);
       traces.consumerCut({ socket, channels: ["a", "b"], bufferBytes: 1 });
-      expect(lost(traces, "1", "2", "3", "4")).toEqual([[0], [1], [1], [1]]);
+      expect(lost(traces, "1", "2", "3", "4")).toEqual([[0], [1], [2], [1]]);
     });
 
     it("may have lost the message that is being delivered", () => {

@@ -5,7 +5,8 @@ import { MemoryTransport } from "../../src/adapters/memory/transport.js";
 import type { AuthPolicy, PushAuthRequest, PushDecision } from "../../src/domain/auth-policy.js";
 import { Json } from "../../src/domain/json.js";
 import type { Message } from "../../src/domain/message.js";
-import type { PushInput } from "../../src/domain/push.js";
+import { type InvalidPush, Push, type PushInput } from "../../src/domain/push.js";
+import type { PushListener } from "../../src/domain/push-listener.js";
 import { PushService } from "../../src/domain/push-service.js";
 import { channelName, jsonText, name } from "../support/arbitraries.js";
 
@@ -111,4 +112,104 @@ describe("PushService", () => {
     await expect(new PushService(broken, [transport]).push(request(input))).rejects.toThrow("down");
     expect(got).toEqual([]);
   });
+
+  describe("a push that is prepared", () => {
+    const outcomes = fc.constantFrom<PushDecision>(
+      { allow: true, by: "shop" },
+      { allow: true },
+      { allow: false },
+    );
+    const anyInput = fc.oneof(inputs, fc.constant<PushInput>({}));
+
+    it("is delivered by accept and not before, and is told to the listener in order", async () => {
+      await fc.assert(
+        fc.asyncProperty(anyInput, outcomes, async (input, decision) => {
+          const { transport, got } = listening(input);
+          const { listener, told } = hearing();
+          const options = { listener, newId: () => "the id" };
+          const service = new PushService(policy(decision), [transport], undefined, options);
+          const asked = request(input);
+          const prepared = await service.prepare(asked);
+          const by = decision.allow ? decision.by : undefined;
+          expect([prepared.id, got]).toEqual(["the id", []]);
+          if (prepared.kind !== "ready") {
+            const reason = prepared.kind === "invalid" ? prepared.error.message : undefined;
+            const refused = { pushId: "the id", kind: prepared.kind, reason, by, request: asked };
+            expect(told).toEqual([["pushRefused", refused]]);
+            expect(service.counts()).toEqual({ pushes: 0, deliveries: 0 });
+            return;
+          }
+          expect(told).toEqual([]);
+          const { push } = prepared;
+          const accepted = service.accept(prepared);
+          expect(accepted).toEqual({
+            ...{ kind: "accepted", id: "the id", push },
+            deliveries: push.channels.length,
+          });
+          expect(told).toEqual([
+            ["pushRequested", { pushId: "the id", push, by }],
+            ...got.map((message) => [
+              "messageDelivered",
+              { pushId: "the id", message, subscribers: 1 },
+            ]),
+          ]);
+          expect(service.counts()).toEqual({ pushes: 1, deliveries: push.channels.length });
+        }),
+      );
+    });
+
+    it("is refused by a check that the host adds, behind the limits of all pushes", async () => {
+      const { listener, told } = hearing();
+      const seen: string[][] = [];
+      const check = ({ channels }: Push): InvalidPush | undefined => {
+        seen.push([...channels]);
+        const faults = [{ field: "data" as const, reason: "is too large" }];
+        return { code: "invalid_push", faults, message: "data is too large" };
+      };
+      const service = new PushService(allowAll, [], undefined, { listener, check });
+      const good = await service.prepare(request({ channel: "a", event: "e", data: Json.null }));
+      const bad = await service.prepare(request({ channel: "a" }));
+      expect([good.kind, bad.kind]).toEqual(["invalid", "invalid"]);
+      expect(seen).toEqual([["a"]]);
+      expect(told.map(([event, { reason }]) => [event, reason])).toEqual([
+        ["pushRefused", "data is too large"],
+        ["pushRefused", "Invalid push arguments: data, event are required."],
+      ]);
+    });
+  });
+
+  it("names pushes 1, 2, 3 where it is given no names, refused ones too", async () => {
+    const service = new PushService(allowAll, []);
+    const input = { channel: "a", event: "e", data: Json.null };
+    const ids = [
+      (await service.push(request(input))).id,
+      (await service.prepare(request({}))).id,
+      (await service.prepare(request(input))).id,
+    ];
+    const { push } = (await service.push(request(input))) as { push: Push };
+    expect([...ids, service.deliver(push).id]).toEqual(["1", "2", "3", "5"]);
+  });
+
+  it("asks no policy about a push of the host's, and tells the listener of nobody", async () => {
+    const input = { channel: ["a", "b"], event: "e", data: Json.null };
+    const { transport, got } = listening(input);
+    const { listener, told } = hearing();
+    const service = new PushService(policy({ allow: false }), [transport], undefined, { listener });
+    const result = Push.of(input);
+    if (!result.ok) throw new Error(result.error.message);
+    expect(service.deliver(result.push)).toMatchObject({ kind: "accepted", deliveries: 2 });
+    expect(got).toHaveLength(2);
+    expect(told[0]).toEqual(["pushRequested", { pushId: "1", push: result.push, by: undefined }]);
+  });
 });
+
+/** What a listener hears, in order. */
+function hearing(): { listener: PushListener; told: [string, { reason?: unknown }][] } {
+  const told: [string, { reason?: unknown }][] = [];
+  const listener: PushListener = {
+    pushRequested: (event) => told.push(["pushRequested", event as object]),
+    pushRefused: (event) => told.push(["pushRefused", event]),
+    messageDelivered: (event) => told.push(["messageDelivered", event as object]),
+  };
+  return { listener, told };
+}

@@ -41,7 +41,10 @@ describe("startTestServer", () => {
   it("pushes from within, and counts who got it", async () => {
     const server = await start();
     server.recorded.connect().join("a");
-    expect(server.push(["a", "b"], "e", { x: 1 })).toEqual({ channels: ["a", "b"], deliveries: 1 });
+    expect(server.push(["a", "b"], "e", { x: 1 })).toMatchObject({
+      channels: ["a", "b"],
+      deliveries: 1,
+    });
     expect(server.recorded.messages.map(({ channel, data }) => [channel, data])).toEqual([
       ["a", { x: 1 }],
       ["b", { x: 1 }],

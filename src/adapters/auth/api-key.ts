@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { ChannelPatterns } from "../../domain/channel-pattern.js";
 
 /** A key as itself or as `sha256:` and the hexadecimal SHA-256 of its UTF-8 bytes. */
@@ -29,7 +29,8 @@ const MEMBERS: ReadonlySet<string> = new Set(["key", "name", "channels"]);
 const NAME_LENGTH_MAX = 100;
 
 export function sha256(text: string): Buffer {
-  return createHash("sha256").update(text, "utf8").digest();
+  // In one call: a hash object of its own would be half of what a policy costs a push.
+  return hash("sha256", text, "buffer");
 }
 
 /**

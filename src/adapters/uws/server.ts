@@ -73,7 +73,9 @@ export class UwsServer {
       throw new ListenError(`cannot listen on ${host} port ${port}`);
     }
     this.#listening = listening;
-    return uws.us_socket_local_port(listening);
+    const actual = uws.us_socket_local_port(listening);
+    sockets.listening(host, actual);
+    return actual;
   }
 
   /**

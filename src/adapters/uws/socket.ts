@@ -17,6 +17,7 @@ import {
 import type { Message } from "../../domain/message.js";
 import type { PushListener, SocketInfo } from "../../domain/push-listener.js";
 import type { SocketDirectory, Transport, TransportCounts } from "../../domain/transport.js";
+import { CorkAnchor } from "./cork-anchor.js";
 import { Deadlines } from "./deadlines.js";
 import { refuse } from "./http-bridge.js";
 import { IdleSockets } from "./idle-sockets.js";
@@ -107,6 +108,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   readonly #open = new OpenSockets<OpenSocket>();
   readonly #idle: IdleSockets<OpenSocket>;
   readonly #deadlines: Deadlines<OpenSocket>;
+  readonly #anchor = new CorkAnchor();
   #app: TemplatedApp | undefined;
   #draining = false;
 
@@ -130,6 +132,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     this.#draining = false;
     this.#idle.start();
     this.#deadlines.start();
+    this.#anchor.attach(app);
     app.ws<UserData>(SOCKET_PATH, {
       compression: uws.DISABLED,
       // Above this uWebSockets.js cuts the connection without a code; `#onFrame` gives one below it.
@@ -149,7 +152,13 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     });
   }
 
+  /** Where the app listens, once it does. */
+  listening(host: string, port: number): void {
+    this.#anchor.listening(host, port);
+  }
+
   detach(): void {
+    this.#anchor.close();
     this.#idle.stop();
     this.#deadlines.stop();
     this.#app = undefined;
@@ -241,9 +250,15 @@ export class PhoenixTransport implements Transport, SocketDirectory {
       params: connect.params,
       token: connect.token,
     });
-    whenDecided(decision, (decided) => {
-      if (!aborted) this.#upgrade(response, headers, connect, decided, context);
-    });
+    const settle = (decided: ConnectDecision): void => {
+      if (!aborted) this.#settle(response, headers, connect, decided, context);
+    };
+    // A decision in the request's own turn finds the response corked already.
+    if (decision instanceof Promise) {
+      void decision.then((decided) => this.#anchor.run(() => settle(decided)));
+    } else {
+      settle(decision);
+    }
   }
 
   /** What refuses a connect before the policy is asked. */
@@ -262,7 +277,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     return { status: 403, text: "Unsupported serializer version (vsn)." };
   }
 
-  #upgrade(
+  #settle(
     response: HttpResponse,
     headers: RequestHead["headers"],
     connect: ConnectRequest,
@@ -282,9 +297,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     const socket = new OpenSocket(session, isV1 ? "1" : "2", decision.identity ?? ANONYMOUS);
     const key = headers["sec-websocket-key"] ?? "";
     const extensions = headers["sec-websocket-extensions"] ?? "";
-    response.cork(() => {
-      response.upgrade<UserData>({ socket }, key, connect.protocol, extensions, context);
-    });
+    response.upgrade<UserData>({ socket }, key, connect.protocol, extensions, context);
   }
 
   #onOpen(ws: WebSocket<UserData>): void {
