@@ -32,7 +32,7 @@ export interface MemoryBrokerOptions {
   /** Milliseconds; should not go back. */
   readonly now: () => number;
   /**
-   * Names what this broker gives ids of, unlike every broker before it: 1 to 32 of `0-9a-z`.
+   * Names what this broker gives from its start on, unlike any before it: 1 to 32 of `0-9a-z`.
    *
    * @defaultValue 12 random hexadecimal digits
    */
@@ -65,7 +65,8 @@ export class MemoryBroker implements Broker {
   readonly #memoryBytesMax: number;
   readonly #now: () => number;
   readonly #keys: IdempotencyStore<string>;
-  readonly #epoch: string;
+  readonly #newEpoch: () => string;
+  #epoch = "";
   /** Of the newest message that is kept, or was. */
   #sequence = 0;
   #logs: ChannelLogs;
@@ -75,7 +76,6 @@ export class MemoryBroker implements Broker {
   /** Accepted while another push is being delivered. */
   readonly #waiting: Accepted[] = [];
 
-  /** @throws {BrokerError} where `newEpoch` names none. */
   constructor(options: MemoryBrokerOptions) {
     this.#historyLimits = options.historyLimits;
     this.#memoryBytesMax = options.memoryBytesMax;
@@ -87,10 +87,7 @@ export class MemoryBroker implements Broker {
         ? {}
         : { windowMs: options.idempotencyWindowMs }),
     });
-    this.#epoch = options.newEpoch?.() ?? randomBytes(6).toString("hex");
-    if (parseMessageId(formatMessageId(this.#epoch, 0)) === undefined) {
-      throw new BrokerError("the epoch of a broker must be 1 to 32 of 0-9a-z");
-    }
+    this.#newEpoch = options.newEpoch ?? (() => randomBytes(6).toString("hex"));
     this.#logs = new ChannelLogs(options.memoryBytesMax);
   }
 
@@ -99,7 +96,12 @@ export class MemoryBroker implements Broker {
     return this.#logs.bytes;
   }
 
+  /** @throws {BrokerError} where `newEpoch` names none. */
   start(deliver: Deliver): void {
+    this.#epoch = this.#newEpoch();
+    if (parseMessageId(this.#position()) === undefined) {
+      throw new BrokerError("the epoch of a broker must be 1 to 32 of 0-9a-z");
+    }
     this.#deliver = deliver;
     this.#sweeping = setInterval(() => this.#logs.sweep(this.#now(), SWEEP_LOGS), SWEEP_MS);
     this.#sweeping.unref();
@@ -157,13 +159,17 @@ export class MemoryBroker implements Broker {
       this.#waiting.push(accepted);
       return { kind: "accepted", deliveries: 0 };
     }
-    this.#isDelivering = true;
     const errors: unknown[] = [];
-    const deliveries = this.#deliverEach(accepted, deliver, errors);
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      this.#deliverEach(next, deliver, errors);
+    let deliveries = 0;
+    this.#isDelivering = true;
+    try {
+      deliveries = this.#deliverEach(accepted, deliver, errors);
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+        this.#deliverEach(next, deliver, errors);
+      }
+    } finally {
+      this.#isDelivering = false;
     }
-    this.#isDelivering = false;
     // Against `deliver`'s promise. The push is accepted all the same, but whoever made it must know.
     if (errors.length > 0) throw errors[0];
     return { kind: "accepted", deliveries };

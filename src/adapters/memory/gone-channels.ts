@@ -1,5 +1,5 @@
 const CHANNELS_MAX = 100_000;
-/** A number and a place in the map, which at times has twice as many places as it needs. */
+/** The name's header, a number and a place in the map, which at times has twice as many places as it needs. */
 const CHANNEL_BYTES = 96;
 
 /**
@@ -12,9 +12,11 @@ export class GoneChannels {
   #forgotten = 0;
   #bytes = 0;
   readonly #bytesMax: number;
+  readonly #channelsMax: number;
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, channelsMax = CHANNELS_MAX) {
     this.#bytesMax = bytesMax;
+    this.#channelsMax = channelsMax;
   }
 
   get bytes(): number {
@@ -30,7 +32,7 @@ export class GoneChannels {
   add(channel: string, newest: number): void {
     this.#newest.set(channel, newest);
     this.#bytes += bytesOf(channel);
-    while (this.#newest.size > CHANNELS_MAX) this.#forgetFirst();
+    while (this.#newest.size > this.#channelsMax) this.#forgetFirst();
     this.shrink(this.#bytesMax);
   }
 
