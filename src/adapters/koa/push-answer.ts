@@ -1,9 +1,15 @@
 import { createHash } from "node:crypto";
-import type { IdempotencyStore } from "../../application/idempotency.js";
 import type { PushTraces } from "../../application/push-traces.js";
 import type { MaybePromise } from "../../domain/auth-policy.js";
+import type { IdempotencyClaim } from "../../domain/broker.js";
 import type { Push } from "../../domain/push.js";
-import type { PushService, ReadyPush, RefusedPush } from "../../domain/push-service.js";
+import type {
+  AcceptedPush,
+  PushService,
+  ReadyPush,
+  RefusedPush,
+  UnacceptedPush,
+} from "../../domain/push-service.js";
 import { isDenial } from "./authorized.js";
 import type { PushOptions } from "./push-options.js";
 import { traceJson } from "./trace-json.js";
@@ -11,8 +17,6 @@ import { traceJson } from "./trace-json.js";
 export interface PushDesk {
   readonly pushes: PushService;
   readonly traces: PushTraces;
-  /** Remembers the id of the push that a key was used for. */
-  readonly idempotency: IdempotencyStore<string>;
 }
 
 /** What a caller is told of one push, alone or as one of a batch. */
@@ -33,34 +37,44 @@ export function settlePush(
   options: PushOptions,
 ): MaybePromise<PushAnswer> {
   if (prepared.kind !== "ready") return refusal(desk, prepared, options);
-  const { push, id } = prepared;
-  if (options.dryRun) return { status: 200, body: push.toAnswer() };
-  if (options.idempotencyKey !== undefined) return settleOnce(desk, prepared, options);
-  desk.pushes.accept(prepared);
-  return accepted(desk, push, id, options);
+  if (options.dryRun) return { status: 200, body: prepared.push.toAnswer() };
+  const outcome = desk.pushes.accept(prepared, claimOf(prepared, options));
+  return outcome instanceof Promise
+    ? outcome.then((settled) => outcomeAnswer(desk, prepared.push, settled, options))
+    : outcomeAnswer(desk, prepared.push, outcome, options);
 }
 
 /**
  * A repeat is recognised by what would be delivered, so that the answer can be made again from it
  * and none needs to be kept.
  */
-async function settleOnce(
-  desk: PushDesk,
-  ready: ReadyPush,
-  options: PushOptions,
-): Promise<PushAnswer> {
-  const key = keyOf(ready.by, options.idempotencyKey as string);
+function claimOf(ready: ReadyPush, { idempotencyKey }: PushOptions): IdempotencyClaim | undefined {
+  if (idempotencyKey === undefined) return undefined;
   const fingerprint = createHash("sha256").update(ready.push.toAnswer()).digest("base64");
-  const result = await desk.idempotency.once(key, fingerprint, () => desk.pushes.accept(ready).id);
-  switch (result.kind) {
+  return { key: keyOf(ready.by, idempotencyKey), fingerprint };
+}
+
+function outcomeAnswer(
+  desk: PushDesk,
+  push: Push,
+  outcome: AcceptedPush | UnacceptedPush,
+  options: PushOptions,
+): PushAnswer {
+  switch (outcome.kind) {
+    case "accepted":
+      return accepted(desk, push, outcome.id, options);
+    case "repeated":
+      return { ...accepted(desk, push, outcome.id, options), isReplay: true };
     case "mismatch":
       return failure(422, "The Idempotency-Key was used for another push.");
     case "full":
-      return tooManyKeys(result.retryAfterMs);
-    case "repeated":
-      return { ...accepted(desk, ready.push, result.value, options), isReplay: true };
-    default:
-      return accepted(desk, ready.push, result.value, options);
+      return tooManyKeys(outcome.retryAfterMs);
+    case "unavailable":
+      return {
+        ...failure(503, "The push could not be accepted now."),
+        pushId: outcome.id,
+        retryAfterSeconds: 1,
+      };
   }
 }
 
