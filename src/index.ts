@@ -1,10 +1,14 @@
 /** What a host may import from `hexpush`. */
 export { allowAll } from "./adapters/auth/allow-all.js";
-export { readApiKeyFile } from "./adapters/auth/api-key-file.js";
-export { type ApiKey, ApiKeyPolicy, type LimitedApiKey } from "./adapters/auth/api-keys.js";
-export type { CalloutFaultReport, HttpCalloutOptions } from "./adapters/auth/callout-options.js";
-export { HttpCalloutPolicy } from "./adapters/auth/http-callout.js";
-export { JwtPolicy, type JwtPolicyOptions } from "./adapters/auth/jwt.js";
+export { readApiKeyFile } from "./adapters/auth/api-keys/api-key-file.js";
+export {
+  type ApiKey,
+  ApiKeyPolicy,
+  type LimitedApiKey,
+} from "./adapters/auth/api-keys/api-keys.js";
+export { HttpCalloutPolicy } from "./adapters/auth/callout/http-callout.js";
+export type { CalloutFaultReport, HttpCalloutOptions } from "./adapters/auth/callout/options.js";
+export { JwtPolicy, type JwtPolicyOptions } from "./adapters/auth/jwt/jwt.js";
 export {
   type MemorySocket,
   type MemorySocketOptions,

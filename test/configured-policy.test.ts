@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, describe, expect, it, onTestFinished } from "vitest";
 import { createHexpush, type Hexpush, type HexpushOptions } from "../src/index.js";
-import { makeToken, NOW, PAIRS, pem, SECRET } from "./adapters/auth/jwt-tokens.js";
+import { makeToken, NOW, PAIRS, pem, SECRET } from "./adapters/auth/jwt/jwt-tokens.js";
 import { within } from "./support/inbox.js";
 import { RawClient } from "./support/raw-client.js";
 import { socketUrl } from "./support/server.js";

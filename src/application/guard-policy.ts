@@ -1,4 +1,5 @@
 import type { AuthPolicy, MaybePromise } from "../domain/auth-policy.js";
+import { isPromise } from "./maybe-promise.js";
 
 /** A question that a policy failed to answer; the error is the policy's own. */
 export type PolicyFault = (question: "push" | "connect" | "join", error: unknown) => void;
@@ -57,8 +58,4 @@ function inTime<T>(decision: Promise<T>, timeoutMs: number | undefined): Promise
     );
     decision.then(resolve, reject).finally(() => clearTimeout(timer));
   });
-}
-
-function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
-  return typeof (value as Partial<Promise<T>> | undefined)?.then === "function";
 }

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
 import { allowAll } from "../adapters/auth/allow-all.js";
-import { readApiKeyFile } from "../adapters/auth/api-key-file.js";
-import { ApiKeyPolicy } from "../adapters/auth/api-keys.js";
-import { HttpCalloutPolicy } from "../adapters/auth/http-callout.js";
-import { JwtPolicy } from "../adapters/auth/jwt.js";
+import { readApiKeyFile } from "../adapters/auth/api-keys/api-key-file.js";
+import { ApiKeyPolicy } from "../adapters/auth/api-keys/api-keys.js";
+import { HttpCalloutPolicy } from "../adapters/auth/callout/http-callout.js";
+import { JwtPolicy } from "../adapters/auth/jwt/jwt.js";
 import { byQuestion, firstAllowWins, firstDenyWins } from "../application/combine-policies.js";
 import { describeError } from "../application/describe-error.js";
 import type { PolicyFault } from "../application/guard-policy.js";

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { allowAll } from "../../../src/adapters/auth/allow-all.js";
-import { type ApiKey, ApiKeyPolicy } from "../../../src/adapters/auth/api-keys.js";
+import { type ApiKey, ApiKeyPolicy } from "../../../src/adapters/auth/api-keys/api-keys.js";
 import type { PushInput } from "../../../src/domain/push.js";
 import { authPolicyContract, strangePush } from "../../contract/auth-policy.contract.js";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
-import { jsonText } from "../../support/arbitraries.js";
+import { jsonText } from "../../../support/arbitraries.js";
 import { connect, join, policyFor, push, startApplication, startTalker } from "./application.js";
 
 const YES = '{"allow":true}';

@@ -1,12 +1,12 @@
 import { createHmac } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { HttpCalloutOptions } from "../../../src/adapters/auth/callout-options.js";
-import { HttpCalloutPolicy } from "../../../src/adapters/auth/http-callout.js";
-import type { JoinAuthRequest, PushAuthRequest } from "../../../src/domain/auth-policy.js";
-import { Json } from "../../../src/domain/json.js";
-import { authPolicyContract } from "../../contract/auth-policy.contract.js";
-import { jsonText } from "../../support/arbitraries.js";
+import { HttpCalloutPolicy } from "../../../../src/adapters/auth/callout/http-callout.js";
+import type { HttpCalloutOptions } from "../../../../src/adapters/auth/callout/options.js";
+import type { JoinAuthRequest, PushAuthRequest } from "../../../../src/domain/auth-policy.js";
+import { Json } from "../../../../src/domain/json.js";
+import { authPolicyContract } from "../../../contract/auth-policy.contract.js";
+import { jsonText } from "../../../support/arbitraries.js";
 import {
   type Application,
   connect,

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { JwtPolicy } from "../../../src/adapters/auth/jwt.js";
-import { guardPolicy } from "../../../src/application/guard-policy.js";
-import { refuseRevoked } from "../../../src/application/refuse-revoked.js";
-import { Revocations } from "../../../src/application/revocations.js";
-import { type PhoenixServer, startPhoenix } from "../../support/phoenix-server.js";
-import { RawClient } from "../../support/raw-client.js";
+import { JwtPolicy } from "../../../../src/adapters/auth/jwt/jwt.js";
+import { guardPolicy } from "../../../../src/application/guard-policy.js";
+import { refuseRevoked } from "../../../../src/application/refuse-revoked.js";
+import { Revocations } from "../../../../src/application/revocations.js";
+import { type PhoenixServer, startPhoenix } from "../../../support/phoenix-server.js";
+import { RawClient } from "../../../support/raw-client.js";
 import { makeToken, SECRET } from "./jwt-tokens.js";
 
 const now = () => Math.floor(Date.now() / 1000);

@@ -7,17 +7,13 @@ import type {
   JoinDecision,
   PushAuthRequest,
   PushDecision,
-} from "../../domain/auth-policy.js";
-import { Json } from "../../domain/json.js";
-import type { PushInput } from "../../domain/push.js";
+} from "../../../domain/auth-policy.js";
+import { Json } from "../../../domain/json.js";
+import type { PushInput } from "../../../domain/push.js";
+import type { Answer } from "./answers.js";
 import { Callout } from "./callout.js";
-import type { Answer } from "./callout-answers.js";
-import {
-  type CalloutSettings,
-  checkCalloutOptions,
-  type HttpCalloutOptions,
-} from "./callout-options.js";
-import { connectQuestion, joinQuestion, pushQuestion } from "./callout-questions.js";
+import { type CalloutSettings, checkCalloutOptions, type HttpCalloutOptions } from "./options.js";
+import { connectQuestion, joinQuestion, pushQuestion } from "./questions.js";
 
 const DENY = Object.freeze({ allow: false as const });
 const FORBIDDEN = Json.of({ error: "Access Forbidden" });

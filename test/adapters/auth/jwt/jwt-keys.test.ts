@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { JwtPolicy } from "../../../src/adapters/auth/jwt.js";
+import { JwtPolicy } from "../../../../src/adapters/auth/jwt/jwt.js";
 import {
   connect,
   jwk,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { JwtPolicy } from "../../../src/adapters/auth/jwt.js";
-import { ANONYMOUS } from "../../../src/domain/auth-policy.js";
-import { Json } from "../../../src/domain/json.js";
-import { authPolicyContract } from "../../contract/auth-policy.contract.js";
+import { JwtPolicy } from "../../../../src/adapters/auth/jwt/jwt.js";
+import { ANONYMOUS } from "../../../../src/domain/auth-policy.js";
+import { Json } from "../../../../src/domain/json.js";
+import { authPolicyContract } from "../../../contract/auth-policy.contract.js";
 import { connect, makeToken, NOW, pushTo, SECRET, signature, watched } from "./jwt-tokens.js";
 
 function join(policy: JwtPolicy, channel: string, identity = ANONYMOUS) {

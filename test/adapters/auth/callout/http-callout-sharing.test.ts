@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { HttpCalloutOptions } from "../../../src/adapters/auth/callout-options.js";
-import type { Identity } from "../../../src/domain/auth-policy.js";
+import type { HttpCalloutOptions } from "../../../../src/adapters/auth/callout/options.js";
+import type { Identity } from "../../../../src/domain/auth-policy.js";
 import {
   type Application,
   connect,

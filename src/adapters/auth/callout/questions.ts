@@ -3,8 +3,8 @@ import type {
   Headers,
   JoinAuthRequest,
   PushAuthRequest,
-} from "../../domain/auth-policy.js";
-import { Json } from "../../domain/json.js";
+} from "../../../domain/auth-policy.js";
+import { Json } from "../../../domain/json.js";
 
 /*
  * The questions as the JSON that is sent. A member is null where there is nothing to say, but for a

@@ -1,6 +1,6 @@
 import type { JWTPayload } from "jose";
-import { ChannelPatterns } from "../../domain/channel-pattern.js";
-import { nameFault } from "../../domain/name.js";
+import { ChannelPatterns } from "../../../domain/channel-pattern.js";
+import { nameFault } from "../../../domain/name.js";
 
 /** What a token gives: its claims, read and checked. */
 export interface Grant {

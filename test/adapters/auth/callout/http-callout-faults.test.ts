@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it } from "vitest";
-import type { HttpCalloutOptions } from "../../../src/adapters/auth/callout-options.js";
+import type { HttpCalloutOptions } from "../../../../src/adapters/auth/callout/options.js";
 import {
   connect,
   type Handler,

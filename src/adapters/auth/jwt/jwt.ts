@@ -9,12 +9,12 @@ import type {
   MaybePromise,
   PushAuthRequest,
   PushDecision,
-} from "../../domain/auth-policy.js";
-import { bearerToken } from "./api-keys.js";
-import type { Grant } from "./jwt-claims.js";
-import { type KeySource, publicKeys, secretKey } from "./jwt-keys.js";
-import { DEFAULT_JWKS_TIMES, type JwksTimes, remoteKeys } from "./jwt-remote-keys.js";
-import { verifyToken } from "./jwt-verify.js";
+} from "../../../domain/auth-policy.js";
+import { bearerToken } from "../bearer-token.js";
+import type { Grant } from "./claims.js";
+import { type KeySource, publicKeys, secretKey } from "./keys.js";
+import { DEFAULT_JWKS_TIMES, type JwksTimes, remoteKeys } from "./remote-keys.js";
+import { verifyToken } from "./verify.js";
 
 /** Exactly one of `secret`, `publicKeys` and `jwksUrl` is given. */
 export interface JwtPolicyOptions {

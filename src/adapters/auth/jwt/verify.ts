@@ -5,8 +5,8 @@ import {
   type JWTVerifyOptions,
   jwtVerify,
 } from "jose";
-import { type GrantResult, readGrant } from "./jwt-claims.js";
-import { KeysUnavailable } from "./jwt-remote-keys.js";
+import { type GrantResult, readGrant } from "./claims.js";
+import { KeysUnavailable } from "./remote-keys.js";
 
 /** Longest token in bytes; what is longer is not even parsed. */
 export const TOKEN_BYTES_MAX = 8192;

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { JwksTimes } from "../../../src/adapters/auth/jwt-remote-keys.js";
+import type { JwksTimes } from "../../../../src/adapters/auth/jwt/remote-keys.js";
 import { JwksServer } from "./jwks-server.js";
 import { connect, jwk, makeToken, PAIRS, SECRET, type Watched, watched } from "./jwt-tokens.js";
 

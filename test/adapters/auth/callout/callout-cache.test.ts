@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CalloutCache, maxAgeOf } from "../../../src/adapters/auth/callout-cache.js";
+import { CalloutCache, maxAgeOf } from "../../../../src/adapters/auth/callout/cache.js";
 
 const CHARACTERS_MAX = 40;
 

@@ -1,6 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CircuitBreaker, type Passage } from "../../../src/adapters/auth/circuit-breaker.js";
+import {
+  CircuitBreaker,
+  type Passage,
+} from "../../../../src/adapters/auth/callout/circuit-breaker.js";
 
 const FAILURES = 3;
 const OPEN_MS = 1000;

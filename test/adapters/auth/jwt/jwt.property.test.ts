@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ChannelPattern } from "../../../src/domain/channel-pattern.js";
-import { Json } from "../../../src/domain/json.js";
+import { ChannelPattern } from "../../../../src/domain/channel-pattern.js";
+import { Json } from "../../../../src/domain/json.js";
 import {
   connect,
   makeToken,

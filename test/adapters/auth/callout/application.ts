@@ -2,13 +2,13 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
+import { HttpCalloutPolicy } from "../../../../src/adapters/auth/callout/http-callout.js";
 import type {
   CalloutFaultReport,
   HttpCalloutOptions,
-} from "../../../src/adapters/auth/callout-options.js";
-import { HttpCalloutPolicy } from "../../../src/adapters/auth/http-callout.js";
-import { ANONYMOUS } from "../../../src/domain/auth-policy.js";
-import { Json } from "../../../src/domain/json.js";
+} from "../../../../src/adapters/auth/callout/options.js";
+import { ANONYMOUS } from "../../../../src/domain/auth-policy.js";
+import { Json } from "../../../../src/domain/json.js";
 
 export interface Asked {
   readonly method: string | undefined;

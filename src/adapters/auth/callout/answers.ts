@@ -1,7 +1,7 @@
-import { Json } from "../../domain/json.js";
-import { CLOSE_BRACE, COMMA, JsonScanner, OPEN_BRACE } from "../../domain/json-scanner.js";
-import { CalloutFault } from "./callout-fault.js";
-import type { Question } from "./callout-options.js";
+import { Json } from "../../../domain/json.js";
+import { CLOSE_BRACE, COMMA, JsonScanner, OPEN_BRACE } from "../../../domain/json-scanner.js";
+import { CalloutFault } from "./fault.js";
+import type { Question } from "./options.js";
 
 /** An answer whose known members have the right types. */
 export interface Answer {

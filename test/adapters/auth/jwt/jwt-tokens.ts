@@ -1,7 +1,7 @@
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
-import { JwtPolicy, type JwtPolicyOptions } from "../../../src/adapters/auth/jwt.js";
-import type { Identity } from "../../../src/domain/auth-policy.js";
-import { strangeConnect, strangePush } from "../../contract/auth-policy.contract.js";
+import { JwtPolicy, type JwtPolicyOptions } from "../../../../src/adapters/auth/jwt/jwt.js";
+import type { Identity } from "../../../../src/domain/auth-policy.js";
+import { strangeConnect, strangePush } from "../../../contract/auth-policy.contract.js";
 
 // Tokens are made here by hand, from RFC 7515 and Node's own cryptography, so that a test does not
 // ask the library that it checks.

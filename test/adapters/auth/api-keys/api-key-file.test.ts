@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import { readApiKeyFile } from "../../../src/adapters/auth/api-key-file.js";
+import { readApiKeyFile } from "../../../../src/adapters/auth/api-keys/api-key-file.js";
 
 const folder = mkdtempSync(join(tmpdir(), "hexpush-keys-"));
 const file = join(folder, "keys.txt");

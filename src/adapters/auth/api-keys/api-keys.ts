@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
-import type { AuthPolicy, PushAuthRequest } from "../../domain/auth-policy.js";
+import type { AuthPolicy, PushAuthRequest } from "../../../domain/auth-policy.js";
+import { bearerToken } from "../bearer-token.js";
 import { type ApiKey, checkApiKeys, type KnownApiKey, sha256 } from "./api-key.js";
 
 export type { ApiKey, LimitedApiKey } from "./api-key.js";
@@ -59,9 +60,4 @@ export class ApiKeyPolicy implements AuthPolicy {
     for (const key of this.#keys) if (timingSafeEqual(key.digest, digest)) found = key;
     return found;
   }
-}
-
-/** RFC 6750, section 2.1; the scheme's name is case-insensitive (RFC 9110, section 11.1). */
-export function bearerToken(authorization: string | undefined): string | undefined {
-  return authorization === undefined ? undefined : /^bearer +(\S+) *$/i.exec(authorization)?.[1];
 }

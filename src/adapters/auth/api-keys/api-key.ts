@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { ChannelPatterns } from "../../domain/channel-pattern.js";
+import { ChannelPatterns } from "../../../domain/channel-pattern.js";
 
 /** A key as itself or as `sha256:` and the hexadecimal SHA-256 of its UTF-8 bytes. */
 export type ApiKey = string | LimitedApiKey;

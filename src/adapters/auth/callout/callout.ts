@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { type Answer, readAnswer } from "./callout-answers.js";
-import { CalloutCache } from "./callout-cache.js";
-import { CalloutClient, type Reply } from "./callout-client.js";
-import { CalloutFault } from "./callout-fault.js";
-import type { CalloutSettings, Question } from "./callout-options.js";
+import { type Answer, readAnswer } from "./answers.js";
+import { CalloutCache } from "./cache.js";
 import { CircuitBreaker } from "./circuit-breaker.js";
+import { CalloutClient, type Reply } from "./client.js";
+import { CalloutFault } from "./fault.js";
+import type { CalloutSettings, Question } from "./options.js";
 
 /** So many faults in a row, and no question is asked for so long. */
 const FAULTS_TO_OPEN = 5;

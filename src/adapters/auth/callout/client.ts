@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import { maxAgeOf } from "./callout-cache.js";
-import { CalloutFault } from "./callout-fault.js";
+import { maxAgeOf } from "./cache.js";
+import { CalloutFault } from "./fault.js";
 import { type HttpAnswer, HttpExchange } from "./http-exchange.js";
 
 export interface CalloutClientOptions {

@@ -1,6 +1,6 @@
 import http from "node:http";
 import https from "node:https";
-import { CalloutFault } from "./callout-fault.js";
+import { CalloutFault } from "./fault.js";
 
 export interface HttpExchangeOptions {
   readonly url: URL;

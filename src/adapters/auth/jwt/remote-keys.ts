@@ -5,7 +5,7 @@ import {
   type KeySource,
   PUBLIC_KEY_ALGORITHMS,
   usableJwk,
-} from "./jwt-keys.js";
+} from "./keys.js";
 
 /** Largest answer of a JWKS server, in bytes after decompression. */
 export const JWKS_BYTES_MAX = 1_048_576;
