@@ -22,12 +22,16 @@ export interface Broker {
   /**
    * Begins to deliver. Called once, before all others.
    *
-   * @param deliver must not throw; returns to how many local sockets the message was handed.
+   * @param deliver must not throw; returns to how many local sockets the message was handed. It may
+   * call the broker: what it publishes comes after the push that is being delivered.
    * @throws {BrokerError} where the broker cannot be had; one line for the operator.
    */
   start(deliver: Deliver): MaybePromise<void>;
 
-  /** Settles what is under way and lets go of everything. After it `publish` rejects. */
+  /**
+   * Settles what is under way and lets go of everything. After it `publish` rejects. Once more does
+   * nothing.
+   */
   stop(): MaybePromise<void>;
 
   /**
@@ -46,7 +50,10 @@ export interface Broker {
   /** This node has no subscriber of the channel any more. */
   unsubscribe(channel: string): void;
 
-  /** Where the channel stands now: what a client keeps to come back with. */
+  /**
+   * Where the channel stands now: what a client keeps to come back with, also while the channel has
+   * no message yet. Undefined where the channel's limits keep no history.
+   */
   position(channel: string): MaybePromise<string | undefined>;
 
   /** What the channel keeps, and whether that is all that came since. */
@@ -72,7 +79,10 @@ export interface IdempotencyClaim {
 export type PublishResult =
   | {
       readonly kind: "accepted";
-      /** To how many local sockets the messages were handed by now. */
+      /**
+       * To how many local sockets the messages were handed by now: not all of them where the broker
+       * delivers later, none of a publish from within `deliver`.
+       */
       readonly deliveries: number;
     }
   /** Accepted before, under this name. */
@@ -90,24 +100,23 @@ export interface HistoryQuery {
 }
 
 export interface History {
-  /**
-   * Where the channel stands, whatever the limit; undefined where it keeps no history and never did.
-   */
+  /** As `position` has it, whatever the limit. */
   readonly position: string | undefined;
   /**
    * Whether `messages` begin right behind `since`: false where something behind it is gone, where
-   * `since` is of another epoch, or is nothing that this broker gave. True without a `since`.
+   * `since` is of another epoch or nothing that this broker gave, or where the channel keeps no
+   * history. True without a `since`.
    */
   readonly recovered: boolean;
   /** In their order, each with its id. Empty where not recovered. */
   readonly messages: readonly Message[];
 }
 
-/** How much a channel keeps. */
+/** How much a channel keeps; of one channel the same for as long as the broker runs. */
 export interface HistoryLimits {
   /** Most messages; 0 keeps none, and its messages have no id. */
   readonly size: number;
-  /** How long a message is kept, in seconds; 0 keeps none. */
+  /** How long a message is kept, in seconds; 0 keeps none. It is gone when exactly so much has passed. */
   readonly ttl: number;
 }
 
