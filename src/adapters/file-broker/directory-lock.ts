@@ -1,5 +1,13 @@
-import { createHash } from "node:crypto";
-import { closeSync, constants, openSync, realpathSync, renameSync, unlinkSync } from "node:fs";
+import { createHash, randomBytes } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 
@@ -10,114 +18,156 @@ export class DirectoryHeld extends Error {
 
 /** A socket's address has room for 104 bytes (macOS) or 108 (Linux), the closing zero included. */
 const ADDRESS_BYTES_MAX = 103;
-const ATTEMPTS = 5;
+const NAME = /^lock\.[0-9a-f]{16}$/;
+const ATTEMPTS = 100;
+const PAUSE_MS = 20;
+const ANSWER_MS = 1000;
+
+type Answer = "held" | "starting" | "gone";
 
 /**
  * Holds a directory for this process: a socket that listens in it. The kernel closes it with the
- * process, however that ends, so a lock whose owner is gone is told from a held one by asking
- * (connection refused), also from another container that shares the volume, where process ids
- * and abstract names mean nothing.
+ * process, however that ends, so one whose owner is gone is told from one that is held by asking,
+ * also from another container that shares the volume, where process ids mean nothing.
+ *
+ * Whoever wants the directory first shows a socket of its own and then asks those of all others:
+ * it has the directory once nobody else answers. Of several that start at once none overlooks
+ * another one, and all but the one with the first name make way.
  */
 export class DirectoryLock {
+  readonly #folder: Folder;
   readonly #server: Server;
-  readonly #handle: number | undefined;
+  readonly #name: string;
+  #state: Answer = "starting";
 
-  private constructor(server: Server, handle: number | undefined) {
+  private constructor(folder: Folder, server: Server, name: string) {
+    this.#folder = folder;
     this.#server = server;
-    this.#handle = handle;
+    this.#name = name;
+    server.on("connection", (socket) => {
+      socket.on("error", () => {});
+      socket.end(this.#state);
+    });
+    server.unref();
   }
 
   /** @throws {DirectoryHeld}, or a system error where no socket can be made there. */
   static async acquire(directory: string): Promise<DirectoryLock> {
-    const { address, aside, handle } = addresses(directory);
+    const folder = folderOf(directory);
+    let lock: DirectoryLock | undefined;
     try {
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-        const server = await listen(address);
-        if (server !== undefined) return new DirectoryLock(server, handle);
-        if (await answers(address)) throw new DirectoryHeld("another process uses it");
-        await removeStale(address, aside);
+        lock ??= await DirectoryLock.#show(folder);
+        const others = await lock.#others();
+        if (others.some(([, answer]) => answer === "held")) break;
+        if (others.length === 0) {
+          lock.#state = "held";
+          return lock;
+        }
+        const own = lock.#name;
+        if (others.some(([name]) => name < own)) {
+          await lock.#hide();
+          lock = undefined;
+        }
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS * (1 + Math.random())));
       }
-      throw new DirectoryHeld("other processes are starting on it");
+      throw new DirectoryHeld("another process uses it");
     } catch (error) {
-      if (handle !== undefined) closeSync(handle);
+      if (lock !== undefined) await lock.#hide();
+      folder.close();
       throw error;
     }
   }
 
   async release(): Promise<void> {
+    if (this.#state === "gone") return;
+    this.#state = "gone";
+    await this.#hide();
+    this.#folder.close();
+  }
+
+  /** Seen under its name only once it listens: what is there and does not answer is gone for good. */
+  static async #show(folder: Folder): Promise<DirectoryLock> {
+    const name = `lock.${randomBytes(8).toString("hex")}`;
+    const hidden = folder.pipe ? name : `new-${name}`;
+    const server = createServer();
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error: NodeJS.ErrnoException) => {
+        const taken = folder.pipe && error.code === "EADDRINUSE";
+        reject(taken ? new DirectoryHeld("another process uses it") : error);
+      });
+      server.listen(folder.address(hidden), resolve);
+    });
+    if (!folder.pipe) renameSync(folder.address(hidden), folder.address(name));
+    return new DirectoryLock(folder, server, name);
+  }
+
+  async #hide(): Promise<void> {
+    if (!this.#folder.pipe) rmSync(this.#folder.address(this.#name), { force: true });
     await new Promise((resolve) => this.#server.close(resolve));
-    if (this.#handle !== undefined) closeSync(this.#handle);
+  }
+
+  async #others(): Promise<[name: string, Answer][]> {
+    const names = this.#folder.names().filter((name) => name !== this.#name);
+    const asked = names.map(async (name): Promise<[string, Answer]> => {
+      const address = this.#folder.address(name);
+      const answer = await ask(address);
+      if (answer === "gone") rmSync(address, { force: true });
+      return [name, answer];
+    });
+    return (await Promise.all(asked)).filter(([, answer]) => answer !== "gone");
   }
 }
 
-function addresses(directory: string): {
-  address: string;
-  aside: string;
-  handle: number | undefined;
-} {
+interface Folder {
+  /** Windows: one name for all, which goes with its owner. */
+  readonly pipe: boolean;
+  address(name: string): string;
+  names(): string[];
+  close(): void;
+}
+
+function folderOf(directory: string): Folder {
   const real = realpathSync(directory);
   if (process.platform === "win32") {
-    // A pipe's name goes with its last owner; there is nothing stale to put aside.
     const name = createHash("sha256").update(real.toLowerCase()).digest("hex");
-    const address = `\\\\.\\pipe\\hexpush-${name}`;
-    return { address, aside: address, handle: undefined };
+    const address = () => `\\\\.\\pipe\\hexpush-${name}`;
+    return { pipe: true, address, names: () => [], close: () => {} };
   }
-  const asideName = `lock.${process.pid}.${Math.random().toString(36).slice(2, 8)}`;
-  const fits = Buffer.byteLength(join(real, asideName)) <= ADDRESS_BYTES_MAX;
-  if (fits || process.platform !== "linux") {
-    return { address: join(real, "lock"), aside: join(real, asideName), handle: undefined };
+  const names = () => readdirSync(real).filter((name) => NAME.test(name));
+  const address = (name: string) => join(real, name);
+  const longest = address("new-lock.0123456789abcdef");
+  if (Buffer.byteLength(longest) <= ADDRESS_BYTES_MAX || process.platform !== "linux") {
+    return { pipe: false, address, names, close: () => {} };
   }
   // Too long for a socket's address: the same directory by a short name.
   const handle = openSync(real, constants.O_RDONLY | constants.O_DIRECTORY);
-  const short = `/proc/self/fd/${handle}`;
-  return { address: `${short}/lock`, aside: `${short}/${asideName}`, handle };
-}
-
-/** Undefined where the address is taken. */
-function listen(address: string): Promise<Server | undefined> {
-  return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy());
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EADDRINUSE") resolve(undefined);
-      else reject(error);
-    });
-    server.listen(address, () => {
-      server.unref();
-      resolve(server);
-    });
-  });
-}
-
-/** Whether a process listens at the address. */
-function answers(address: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(address);
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", ({ code }: NodeJS.ErrnoException) => {
-      if (code === "ECONNREFUSED" || code === "ENOENT") resolve(false);
-      // A queue that is full is a process's that is busy.
-      else if (code === "EAGAIN") resolve(true);
-      else reject(new DirectoryHeld(`its lock cannot be asked (${code})`));
-    });
-  });
+  return {
+    pipe: false,
+    address: (name) => `/proc/self/fd/${handle}/${name}`,
+    names,
+    close: () => closeSync(handle),
+  };
 }
 
 /**
- * Of several that start at once, one moves a stale socket away. What was moved is asked once more:
- * it may be that of a process which was quicker, and goes back then.
+ * A process that accepts and says nothing is busy, and counts as one that holds. One whose connection
+ * breaks may be on its way out, and is asked again.
  */
-async function removeStale(address: string, aside: string): Promise<void> {
-  try {
-    renameSync(address, aside);
-  } catch {
-    return; // another one has moved it
-  }
-  if (await answers(aside)) {
-    renameSync(aside, address);
-    throw new DirectoryHeld("another process uses it");
-  }
-  unlinkSync(aside);
+function ask(address: string): Promise<Answer> {
+  return new Promise((resolve) => {
+    const socket = connect(address);
+    let text = "";
+    socket.setEncoding("latin1").on("data", (part: string) => {
+      text += part;
+    });
+    socket.setTimeout(ANSWER_MS, () => {
+      resolve("held");
+      socket.destroy();
+    });
+    socket.on("error", ({ code }: NodeJS.ErrnoException) => {
+      resolve(code === "ECONNREFUSED" || code === "ENOENT" ? "gone" : "starting");
+    });
+    socket.on("close", () => resolve(text === "held" ? "held" : "starting"));
+  });
 }

@@ -34,12 +34,15 @@ export interface FileBrokerOptions {
   readonly log?: FileBrokerLog;
   /** Most bytes of pushes that wait for the disk; more are refused. @defaultValue 64 MiB */
   readonly waitingBytesMax?: number;
+  /** After how long a commit that does not end lets pushes be refused, in milliseconds. @defaultValue 10000 */
+  readonly stuckAfterMs?: number;
   /** How often what is too old is looked for, in milliseconds. @defaultValue 1000 */
   readonly sweepEveryMs?: number;
 }
 
 const WINDOW_MS = 300_000;
 const WAITING_BYTES_MAX = 67_108_864;
+const STUCK_AFTER_MS = 10_000;
 const SWEEP_EVERY_MS = 1000;
 
 interface Running {
@@ -130,6 +133,7 @@ export class FileBroker implements Broker {
       claims: { keysMax: idempotencyKeysMax, windowMs: idempotencyWindowMs ?? WINDOW_MS },
       now: options.now,
       waitingBytesMax: options.waitingBytesMax ?? WAITING_BYTES_MAX,
+      stuckAfterMs: options.stuckAfterMs ?? STUCK_AFTER_MS,
       log: options.log,
     });
   }
@@ -143,9 +147,10 @@ export class FileBroker implements Broker {
     if (this.#running === undefined) return;
     const { store, lock, writer, sweeps } = this.#running;
     clearInterval(sweeps);
-    await writer.done();
+    // A disk that does not answer would not let the store be closed either.
+    const done = await writer.done();
     this.#running = undefined;
-    await store.close();
+    if (done) await store.close();
     await lock.release();
   }
 }

@@ -47,4 +47,10 @@ export class PushQueue {
     this.#bytes -= bytes;
     return this.#waiting.splice(0, count);
   }
+
+  /** Takes out all. */
+  clear(): readonly Waiting[] {
+    this.#bytes = 0;
+    return this.#waiting.splice(0);
+  }
 }

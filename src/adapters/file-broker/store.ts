@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readSync, statSync } from "node:fs";
+import { endianness } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import type { BrokerState } from "./records.js";
@@ -58,7 +59,9 @@ export class Store {
 
   /** The directory must be there. @throws where its files are not to be used. */
   static open(directory: string): Store {
-    const store = new Store(join(directory, "broker.mdb"));
+    const path = join(directory, "broker.mdb");
+    checkFile(path);
+    const store = new Store(path);
     // A file's name is on the disk once its directory is.
     syncDirectory(directory);
     return store;
@@ -107,6 +110,29 @@ export class Store {
 
   close(): Promise<void> {
     return this.#root.close();
+  }
+}
+
+/** Where the first page says that it is LMDB's, and of which layout: a number each of 4 bytes. */
+const MAGIC_AT = 24;
+const MAGIC = 0xbeefc0de;
+const LAYOUTS = [1, 2];
+const PAGES_BYTES_MIN = 8192;
+
+/** The library ends the whole process where it opens a file that it cannot read. */
+function checkFile(path: string): void {
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
+  const file = openSync(path, "r");
+  try {
+    const head = Buffer.alloc(PAGES_BYTES_MIN);
+    const bytes = readSync(file, head, 0, head.length, 0);
+    const read =
+      endianness() === "LE" ? head.readUInt32LE.bind(head) : head.readUInt32BE.bind(head);
+    if (bytes < head.length || read(MAGIC_AT) !== MAGIC || !LAYOUTS.includes(read(MAGIC_AT + 4))) {
+      throw new Error("broker.mdb is not a store of this version");
+    }
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -18,6 +18,8 @@ export interface WriterOptions extends GroupOptions {
   /** Milliseconds. */
   readonly now: () => number;
   readonly waitingBytesMax: number;
+  /** After how long a commit that does not end counts as stuck, in milliseconds. */
+  readonly stuckAfterMs: number;
   readonly log: FileBrokerLog | undefined;
 }
 
@@ -47,6 +49,8 @@ export class Writer {
   #handsOverNow = false;
   #sweepDue = false;
   #failing = false;
+  #stuck: BrokerUnavailable | undefined;
+  #onStuck = () => {};
   #lastNow = 0;
 
   constructor(options: WriterOptions) {
@@ -74,7 +78,9 @@ export class Writer {
     return (this.#group?.added(channel) ?? 0) - (this.#handedOver.get(channel) ?? 0);
   }
 
+  /** @throws {BrokerUnavailable} */
   publish(publication: Publication): PublishResult | Promise<PublishResult> {
+    if (this.#stuck !== undefined) throw this.#stuck;
     if (this.#needsNoTurn(publication)) return this.#handOverNow(publication);
     const result = this.#queue.push(publication);
     if (result === undefined) throw new BrokerUnavailable("too many pushes wait for the disk");
@@ -88,9 +94,13 @@ export class Writer {
     this.#begin();
   }
 
-  /** Resolves once all that was asked for is done. */
-  async done(): Promise<void> {
-    while (this.#work !== undefined) await this.#work;
+  /** Resolves once all that was asked for is done; `false` at once where the disk does not answer. */
+  async done(): Promise<boolean> {
+    while (this.#work !== undefined) {
+      if (this.#stuck !== undefined) return false;
+      await Promise.race([this.#work, new Promise<void>((resolve) => (this.#onStuck = resolve))]);
+    }
+    return true;
   }
 
   /**
@@ -115,7 +125,6 @@ export class Writer {
   }
 
   async #publish(waiting: readonly Waiting[]): Promise<void> {
-    const { store } = this.#options;
     let pushes: GroupedPush[];
     let group: Group;
     try {
@@ -123,7 +132,7 @@ export class Writer {
       pushes = waiting.map(({ publication }) => group.add(publication));
       this.#group = group;
       this.#raise(group.state);
-      if (group.writes) await store.commit(() => group.write());
+      if (group.writes) await this.#commit(() => group.write());
     } catch (error) {
       this.#group = undefined;
       const unavailable = this.#failed(error);
@@ -180,11 +189,26 @@ export class Writer {
       const slice = new SweepSlice(this.#options, this.#state, this.#now());
       if (slice.isEmpty) return;
       this.#raise(slice.state);
-      await this.#options.store.commit(() => slice.write());
+      await this.#commit(() => slice.write());
       this.#succeeded(slice.state);
       this.#sweepDue = slice.more;
     } catch (error) {
       this.#failed(error);
+    }
+  }
+
+  /** While a commit is stuck its pushes wait, for it may still come about; all others are refused. */
+  async #commit(write: () => void): Promise<void> {
+    const timer = setTimeout(() => {
+      this.#stuck = this.#failed(new CommitFailed("the disk does not answer"));
+      for (const { reject } of this.#queue.clear()) reject(this.#stuck);
+      this.#onStuck();
+    }, this.#options.stuckAfterMs);
+    try {
+      await this.#options.store.commit(write);
+    } finally {
+      clearTimeout(timer);
+      this.#stuck = undefined;
     }
   }
 
