@@ -48,6 +48,8 @@ export class Writer {
   #work: Promise<void> | undefined;
   #handsOverNow = false;
   #sweepDue = false;
+  #nextSlice: NodeJS.Timeout | undefined;
+  #ends = false;
   #failing = false;
   #stuck: BrokerUnavailable | undefined;
   #onStuck = () => {};
@@ -90,12 +92,15 @@ export class Writer {
 
   /** Begins to look for what is too old. */
   sweep(): void {
+    clearTimeout(this.#nextSlice);
     this.#sweepDue = true;
     this.#begin();
   }
 
   /** Resolves once all that was asked for is done; `false` at once where the disk does not answer. */
   async done(): Promise<boolean> {
+    this.#ends = true;
+    clearTimeout(this.#nextSlice);
     while (this.#work !== undefined) {
       if (this.#stuck !== undefined) return false;
       await Promise.race([this.#work, new Promise<void>((resolve) => (this.#onStuck = resolve))]);
@@ -185,13 +190,17 @@ export class Writer {
 
   async #sweep(): Promise<void> {
     this.#sweepDue = false;
+    const beganAt = performance.now();
     try {
       const slice = new SweepSlice(this.#options, this.#state, this.#now());
       if (slice.isEmpty) return;
       this.#raise(slice.state);
       await this.#commit(() => slice.write());
       this.#succeeded(slice.state);
-      this.#sweepDue = slice.more;
+      if (!slice.more || this.#ends) return;
+      // As long for the pushes as for the slice, which they wait for.
+      const pause = performance.now() - beganAt;
+      this.#nextSlice = setTimeout(() => this.sweep(), pause).unref();
     } catch (error) {
       this.#failed(error);
     }
