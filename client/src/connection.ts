@@ -37,6 +37,8 @@ export class Connection {
   readonly #transports: Transports;
   readonly #channels = new Map<string, Channel>();
   readonly #cursor = new Cursor();
+  /** The channels of the latest stream of events. */
+  #streamed: ReadonlySet<Channel> = new Set();
   #isWanted = false;
   /** The page is frozen. */
   #isAsleep = false;
@@ -139,6 +141,7 @@ export class Connection {
       // Two streams of one channel would bring its messages twice.
       void this.#live?.close();
       this.#live = undefined;
+      this.#streamed = new Set(this.#channels.values());
     }
     const events: TransportEvents = {
       open: () => this.#opened(transport, grant),
@@ -276,15 +279,27 @@ export class Connection {
   #regroup(): void {
     clearTimeout(this.#regroupTimer);
     this.#regroupTimer = setTimeout(() => {
+      if (!this.#isWanted || this.#isAsleep || this.#isStarting) return;
       const current = this.#live ?? this.#opening;
-      const isIdle = current === undefined && !this.#isStarting && this.#retryTimer === undefined;
-      if (!this.#isWanted || this.#isAsleep) return;
-      if (current?.kind === "sse" && this.#channels.size === 0) {
+      if (current === undefined) {
+        if (this.#retryTimer === undefined) void this.#start();
+      } else if (current.kind === "sse" && this.#channels.size === 0) {
         void current.close();
         this.#live = undefined;
         this.#opening = undefined;
-      } else if (current?.kind === "sse" || isIdle) void this.#start();
+      } else if (current.kind === "sse" && this.#needsAnotherStream()) {
+        void this.#start("sse");
+      }
     }, REGROUP_MS);
+  }
+
+  #needsAnotherStream(): boolean {
+    const channels = [...this.#channels.values()];
+    if (channels.some((channel) => !this.#streamed.has(channel))) return true;
+    // What comes for a channel that was left is ignored. To be rid of it is worth another stream
+    // only where no other channel loses its place by that.
+    const isSmaller = channels.length < this.#streamed.size;
+    return isSmaller && channels.every(({ name }) => this.#cursor.covers.has(name));
   }
 
   #wake(): void {

@@ -66,6 +66,7 @@ export class EventStream implements Transport {
     this.#listen("error", () => this.#end());
     this.#listen("gap", (event) => this.#gap(event));
     this.#listen("denied", (event) => this.#denied(event));
+    this.#listen("ready", (event) => this.#ready(event));
     this.#listen("message", (event) => this.#message(event));
   }
 
@@ -113,6 +114,12 @@ export class EventStream implements Transport {
     this.#unsettled.delete(channel);
     this.#channels.delete(channel);
     this.#events.denied(channel, response);
+  }
+
+  /** A server may say so, with a first cursor, once it has told all gaps and denials. */
+  #ready(event: StreamEvent): void {
+    this.#read(event);
+    this.#settle();
   }
 
   #message(event: StreamEvent): void {

@@ -33,7 +33,6 @@ export class FetchEventSource implements EventSourceLike {
     try {
       const response = await fetch(url, {
         headers: { accept: "text/event-stream" },
-        cache: "no-store",
         signal: this.#abort.signal,
       });
       const type = response.headers.get("content-type") ?? "";

@@ -131,7 +131,7 @@ export class PhoenixSocket implements Transport {
     clearTimeout(this.#deadline);
     this.#deadline = undefined;
     // Timers of a hidden page run once a minute, which is too seldom; frames are handled at once.
-    if (Date.now() - this.#sentAt > this.#heartbeatMs) this.#beat(ANSWER_MS);
+    if (Date.now() - this.#sentAt > this.#heartbeatMs) this.#beat();
     const frame = parse(data);
     if (!Array.isArray(frame)) return;
     const [joinRef, ref, topic, event, payload] = frame as unknown[];
@@ -176,7 +176,7 @@ export class PhoenixSocket implements Transport {
     this.#joins.delete(channel);
   }
 
-  #beat(patienceMs: number): void {
+  #beat(patienceMs = Math.min(ANSWER_MS, this.#heartbeatMs)): void {
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => this.#lose("no answer"), patienceMs);
     this.#send([null, `${++this.#ref}`, "phoenix", "heartbeat", {}]);
@@ -185,7 +185,7 @@ export class PhoenixSocket implements Transport {
 
   #beatLater(): void {
     clearTimeout(this.#heartbeatTimer);
-    this.#heartbeatTimer = setTimeout(() => this.#beat(ANSWER_MS), this.#heartbeatMs);
+    this.#heartbeatTimer = setTimeout(() => this.#beat(), this.#heartbeatMs);
   }
 
   #send(frame: readonly unknown[]): void {
