@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { refreshAfterMs } from "../../client/src/credentials.js";
+import { Inbox } from "../support/inbox.js";
 import { joined, listen, message, recovered, useRig } from "./rig.js";
 
 /** A JWT as far as a client looks at it. */
@@ -110,6 +111,23 @@ describe("a token", () => {
       expect(rig.log.items).toEqual(["connect"]);
     },
   );
+
+  it("that is still the same when asked for again is no reason for another connection", async () => {
+    const token = jwt({ exp: Date.now() / 1000 + 1.25 });
+    const asked = new Inbox<null>("questions for a token");
+    const client = rig.client({
+      token: () => {
+        asked.push(null);
+        return token;
+      },
+    });
+    await client.connect();
+    await asked.take(2);
+    await new Promise((done) => setTimeout(done, 50));
+
+    expect(rig.server.connects.items).toHaveLength(1);
+    expect(client.isConnected).toBe(true);
+  });
 
   it("that could not be had is asked for again", async () => {
     let count = 0;
