@@ -1,5 +1,10 @@
 import type { AuthPolicy, MaybePromise, PushAuthRequest, PushDenial } from "./auth-policy.js";
-import { type Broker, BrokerUnavailable, type IdempotencyClaim, type PublishResult } from "./broker.js";
+import {
+  type Broker,
+  BrokerUnavailable,
+  type IdempotencyClaim,
+  type PublishResult,
+} from "./broker.js";
 import type { Message } from "./message.js";
 import { DEFAULT_PUSH_LIMITS, type InvalidPush, Push, type PushLimits } from "./push.js";
 import type { PushListener } from "./push-listener.js";
@@ -133,7 +138,10 @@ export class PushService {
    *
    * @throws what a broken transport throws, or rejects with it.
    */
-  accept(ready: ReadyPush, idempotency?: IdempotencyClaim): MaybePromise<AcceptedPush | UnacceptedPush> {
+  accept(
+    ready: ReadyPush,
+    idempotency?: IdempotencyClaim,
+  ): MaybePromise<AcceptedPush | UnacceptedPush> {
     if (this.#broker === undefined) return this.#acceptDirectly(ready);
     const { id, push } = ready;
     this.#publishing.set(id, ready);
