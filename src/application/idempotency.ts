@@ -20,6 +20,8 @@ export type IdempotentResult<T> =
   | { readonly kind: "full"; readonly retryAfterMs: number };
 
 const WINDOW_MS = 300_000;
+/** Entries that have ended and are still in the order, before it is made anew. */
+const ORDER_SLACK = 1024;
 
 interface Entry<T> {
   readonly fingerprint: string;
@@ -37,6 +39,12 @@ interface Entry<T> {
  */
 export class IdempotencyStore<T> {
   readonly #entries = new Map<string, Entry<T>>();
+  /**
+   * All entries in the order in which they were made, and so end, from `#head` on. The map alone
+   * would do, but to find its first entry it steps over all that were deleted before.
+   */
+  #order: { readonly key: string; readonly entry: Entry<T> }[] = [];
+  #head = 0;
   readonly #windowMs: number;
   readonly #keysMax: number;
   readonly #now: () => number;
@@ -92,6 +100,7 @@ export class IdempotencyStore<T> {
     const value = work();
     const entry: Entry<T> = { fingerprint, endsAt: this.#now() + this.#windowMs, value };
     this.#entries.set(key, entry);
+    this.#order.push({ key, entry });
     if (!isPromise(value)) return { kind: "first", value };
     return value.then(
       (done) => {
@@ -113,17 +122,29 @@ export class IdempotencyStore<T> {
     if (this.#entries.get(key) === entry) this.#entries.delete(key);
   }
 
-  /** Entries end in the order in which they were made. */
   #forget(): void {
     const now = this.#now();
-    for (const [key, { endsAt }] of this.#entries) {
-      if (endsAt > now) return;
-      this.#entries.delete(key);
+    for (let oldest = this.#oldest(); oldest !== undefined; oldest = this.#oldest()) {
+      if (oldest.entry.endsAt > now) return;
+      this.#entries.delete(oldest.key);
     }
   }
 
   #untilRoom(): number {
-    for (const { endsAt } of this.#entries.values()) return Math.max(0, endsAt - this.#now());
-    return this.#windowMs;
+    const oldest = this.#oldest();
+    return oldest === undefined ? this.#windowMs : Math.max(0, oldest.entry.endsAt - this.#now());
+  }
+
+  /** The first that is still known. */
+  #oldest(): { readonly key: string; readonly entry: Entry<T> } | undefined {
+    for (;;) {
+      const first = this.#order[this.#head];
+      if (first === undefined || this.#entries.get(first.key) === first.entry) return first;
+      this.#head++;
+      if (this.#head >= ORDER_SLACK && this.#head * 2 >= this.#order.length) {
+        this.#order = this.#order.slice(this.#head);
+        this.#head = 0;
+      }
+    }
   }
 }

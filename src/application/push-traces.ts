@@ -44,18 +44,40 @@ const CUT_LOOKS_MAX = 10_000;
 /** What a message has on the wire beside its names and its data, in bytes, at least. */
 const FRAME_OVERHEAD = 40;
 
-interface Accepted {
-  readonly id: string;
-  readonly at: number;
-  readonly by: string | undefined;
-  readonly event: string;
-  readonly channels: readonly string[];
-  readonly sockets: number[];
-  readonly dataLength: number;
-  readonly characters: number;
-  /** The one accepted before; undefined where none is kept. */
-  previous: Accepted | undefined;
+/**
+ * Written over when it is the oldest one: at 10,000 pushes kept, new objects would all grow old
+ * before they are let go, which costs a push more than everything else here.
+ */
+class Accepted {
+  id = "";
+  at = 0;
+  by: string | undefined;
+  event = "";
+  channels: readonly string[] = [];
+  dataLength = 0;
+  characters = 0;
+  /** Of the first channel; the others' in `more`. Undefined before it was handed over. */
+  first: number | undefined;
+  more: number[] | undefined;
   cuts: Map<string, number> | undefined;
+
+  /** How many of its channels have been delivered to. */
+  get delivered(): number {
+    return this.first === undefined ? 0 : 1 + (this.more?.length ?? 0);
+  }
+
+  sockets(index: number): number {
+    return (index === 0 ? this.first : this.more?.[index - 1]) ?? 0;
+  }
+
+  add(subscribers: number): void {
+    if (this.first === undefined) {
+      this.first = subscribers;
+    } else {
+      this.more ??= [];
+      this.more.push(subscribers);
+    }
+  }
 }
 
 interface Refused {
@@ -72,10 +94,13 @@ interface Refused {
  */
 export class PushTraces implements PushListener {
   readonly #options: PushTracesOptions;
-  readonly #accepted = new Map<string, Accepted>();
+  /** In the order of their coming, round and round; grows up to `max`. */
+  readonly #ring: Accepted[] = [];
+  /** How many have come, and how many of them are gone. */
+  #end = 0;
+  #start = 0;
   readonly #refused = new Map<string, Refused>();
   #characters = 0;
-  #newest: Accepted | undefined;
 
   constructor(options: PushTracesOptions) {
     this.#options = options;
@@ -84,32 +109,29 @@ export class PushTraces implements PushListener {
   pushRequested({ pushId, push, by }: PushRequested): void {
     const { max, now } = this.#options;
     if (max === 0) return;
+    if (this.#end - this.#start === max) this.#dropOldest();
+    const entry = this.#entryAt(this.#end++);
     let characters = push.event.length;
     for (const channel of push.channels) characters += channel.length;
-    const entry: Accepted = {
-      id: pushId,
-      at: now(),
-      by,
-      event: push.event,
-      channels: push.channels,
-      sockets: [],
-      dataLength: push.data.text.length,
-      characters,
-      previous: this.#newest,
-      cuts: undefined,
-    };
-    this.#newest = entry;
-    this.#accepted.set(pushId, entry);
+    entry.id = pushId;
+    entry.at = now();
+    entry.by = by;
+    entry.event = push.event;
+    entry.channels = push.channels;
+    entry.dataLength = push.data.text.length;
+    entry.characters = characters;
+    entry.first = undefined;
+    entry.more = undefined;
+    entry.cuts = undefined;
     this.#characters += characters;
-    while (this.#accepted.size > max || this.#characters > NAME_CHARACTERS_MAX) {
-      if (!this.#dropOldest()) break;
+    // Never the newest one: it is the one that is asked for at once.
+    while (this.#characters > NAME_CHARACTERS_MAX && this.#end - this.#start > 1) {
+      this.#dropOldest();
     }
   }
 
   messageDelivered({ pushId, subscribers }: MessageDelivered): void {
-    // A push from within a delivery is newer than the one that is still being delivered.
-    const entry = this.#newest?.id === pushId ? this.#newest : this.#accepted.get(pushId);
-    entry?.sockets.push(subscribers);
+    this.#accepted(pushId)?.add(subscribers);
   }
 
   pushRefused({ pushId, kind, reason, by }: PushRefused): void {
@@ -130,25 +152,25 @@ export class PushTraces implements PushListener {
   consumerCut({ channels, bufferBytes }: ConsumerCut): void {
     const joined = new Set(channels);
     let unsent = bufferBytes;
-    let entry = this.#newest;
-    for (let looks = 0; entry !== undefined && looks < CUT_LOOKS_MAX; looks++) {
+    const last = Math.max(this.#start, this.#end - CUT_LOOKS_MAX);
+    for (let at = this.#end - 1; at >= last; at--) {
+      const entry = this.#entryAt(at);
       // The message that is being delivered has no count yet, and may be what cuts the socket.
-      for (let index = entry.sockets.length; index >= 0; index--) {
+      for (let index = entry.delivered; index >= 0; index--) {
         const channel = entry.channels[index];
-        if (channel === undefined) continue;
-        if (!joined.has(channel) || entry.sockets[index] === 0) continue;
+        if (channel === undefined || !joined.has(channel)) continue;
+        if (index < entry.delivered && entry.sockets(index) === 0) continue;
         entry.cuts ??= new Map();
         entry.cuts.set(channel, (entry.cuts.get(channel) ?? 0) + 1);
         unsent -= entry.dataLength + entry.event.length + channel.length + FRAME_OVERHEAD;
         if (unsent <= 0) return;
       }
-      entry = entry.previous;
     }
   }
 
   /** Undefined where no such push is known, or no longer. */
   get(id: string): PushTrace | undefined {
-    const accepted = this.#accepted.get(id);
+    const accepted = this.#accepted(id);
     if (accepted !== undefined) return acceptedTrace(accepted);
     const refused = this.#refused.get(id);
     if (refused === undefined) return undefined;
@@ -156,27 +178,34 @@ export class PushTraces implements PushListener {
     return { id, at, outcome: kind, channels: [], ...(reason && { reason }), ...(by && { by }) };
   }
 
-  /** Never the newest one: it is the one that is asked for at once. */
-  #dropOldest(): boolean {
-    if (this.#accepted.size <= 1) return false;
-    let dropped = false;
-    for (const [id, entry] of this.#accepted) {
-      if (dropped) {
-        entry.previous = undefined;
-        break;
-      }
-      this.#accepted.delete(id);
-      this.#characters -= entry.characters;
-      dropped = true;
+  /** From the newest on, which is nearly always the one; an operator's question may take longer. */
+  #accepted(id: string): Accepted | undefined {
+    for (let at = this.#end - 1; at >= this.#start; at--) {
+      const entry = this.#entryAt(at);
+      if (entry.id === id) return entry;
     }
-    return dropped;
+    return undefined;
+  }
+
+  #entryAt(at: number): Accepted {
+    const index = at % this.#options.max;
+    let entry = this.#ring[index];
+    if (entry === undefined) {
+      entry = new Accepted();
+      this.#ring[index] = entry;
+    }
+    return entry;
+  }
+
+  #dropOldest(): void {
+    this.#characters -= this.#entryAt(this.#start++).characters;
   }
 }
 
 function acceptedTrace(entry: Accepted): PushTrace {
   const { id, at, by, event, cuts } = entry;
   const channels = entry.channels.map((channel, index) => {
-    const sockets = entry.sockets[index] ?? 0;
+    const sockets = entry.sockets(index);
     // A socket that joined later counts as one that may have lost it; more than all is nonsense.
     return { channel, sockets, cut: Math.min(cuts?.get(channel) ?? 0, sockets) };
   });
