@@ -108,4 +108,14 @@ describe("Json", () => {
     const text = "[".repeat(depth) + "]".repeat(depth);
     expect(Json.members(`{"data":${text}}`, ["data"])?.get("data")?.text).toBe(text);
   });
+
+  it("stands over another string of the same text, and of no other", () => {
+    fc.assert(
+      fc.property(jsonText, (text) => {
+        const json = Json.parse(text);
+        expect(json.over(`${text} `.slice(0, -1)).text).toBe(text);
+        expect(() => json.over(`${text}x`)).toThrow(RangeError);
+      }),
+    );
+  });
 });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { MemoryBroker, type MemoryBrokerOptions } from "../../../src/adapters/memory/broker.js";
-import { BrokerError } from "../../../src/domain/broker.js";
+import { isPromise } from "../../../src/application/maybe-promise.js";
+import { BrokerError, type PublishResult } from "../../../src/domain/broker.js";
 import { brokerContract } from "../../contract/broker.contract.js";
 import { aPush } from "../../contract/broker-station.js";
 
@@ -38,11 +39,13 @@ function begin(options: Partial<MemoryBrokerOptions> = {}): MemoryBroker {
   return broker;
 }
 
-const publish = (channel: string | string[], event = "e", bytes = 0) =>
-  broker.publish({
-    pushId: "1",
-    push: aPush({ channel, event, data: JSON.stringify("x".repeat(bytes)) }),
-  });
+/** Settles at once, or fails. */
+function publish(channel: string | string[], event = "e", bytes = 0): PublishResult {
+  const data = JSON.stringify("x".repeat(bytes));
+  const result = broker.publish({ pushId: "1", push: aPush({ channel, event, data }) });
+  if (isPromise(result)) throw new Error("the broker does not settle at once");
+  return result;
+}
 
 const events = (channel: string) => broker.history(channel, {}).messages.map(({ event }) => event);
 
