@@ -74,6 +74,8 @@ export class Channel {
   }
 
   receive({ event, data, id }: Message): void {
+    // What comes before the answer to a join belongs to an earlier one, and the position that the
+    // answer names is behind it.
     if (this.state !== "joined") return;
     this.#position = id ?? this.#position;
     this.bindings.run(event, data, event);

@@ -151,8 +151,7 @@ export class PhoenixSocket implements Transport {
     payload: Record<string, unknown>,
   ): void {
     if (event === "msg") {
-      // What comes before the answer belongs to an earlier join, and the answer's position is later.
-      if (join.isAnswered && typeof payload.event === "string") {
+      if (typeof payload.event === "string") {
         this.#events.message(channel, payload as unknown as Message);
       }
     } else if (event === "phx_reply" && ref === join.ref && !join.isAnswered) {

@@ -50,6 +50,8 @@ export class FakeServer {
   sendsReady = false;
   answersHeartbeats = true;
   answersLeaves = true;
+  /** Before each answer to a join comes a message of an earlier join. */
+  sendsStale = false;
   /** So many answers to joins go out without what follows them; then the connection ends. */
   endsBehindReplies = 0;
   url = "";
@@ -159,6 +161,7 @@ export class FakeServer {
           reply("error", { reason: "members only" });
           return;
         }
+        if (this.sendsStale) listener.deliver(topic, { at: 0, event: "e", data: "stale" });
         const asked = payload.last_event_id;
         const missed = asked === undefined ? undefined : this.#missed(topic, asked);
         reply("ok", {

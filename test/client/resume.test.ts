@@ -114,6 +114,20 @@ it("a subscription that is made anew starts anew", async () => {
   expect(told.items).toEqual([]);
 });
 
+it("what comes before the answer to a join belongs to an earlier one", async () => {
+  rig.server.sendsStale = true;
+  const client = rig.client();
+  const told = listen(client, "news");
+  await client.connect();
+  expect(await told.next()).toEqual(joined);
+  rig.server.push("news", "e", 1);
+  expect(await told.next()).toEqual(message(1));
+  rig.server.cut();
+
+  expect(await told.take(2)).toEqual([joined, recovered(true)]);
+  expect(told.items).toEqual([]);
+});
+
 type Step =
   | { readonly do: "push"; readonly channel: string; readonly times: number }
   | { readonly do: "cut" }

@@ -192,6 +192,28 @@ describe("with server-sent events", () => {
     expect(denied.items).toEqual([]);
   });
 
+  it("one stream is closed before the next is asked for", async () => {
+    let open = 0;
+    const others: number[] = [];
+    class Counted extends FetchEventSource {
+      constructor(url: string) {
+        others.push(open++);
+        super(url);
+      }
+      override close(): void {
+        open -= 1;
+        super.close();
+      }
+    }
+    const events = rig.client({ transports: ["sse"], EventSource: Counted });
+    const told = listen(events, "a");
+    await events.connect();
+    await told.next();
+    await listen(events, "b").next();
+
+    expect(others).toEqual([0, 0]);
+  });
+
   it("an EventSource is used where there is one, and its own reconnecting is not", async () => {
     const made: string[] = [];
     class Given extends FetchEventSource {
@@ -231,7 +253,7 @@ describe("the URLs", () => {
 describe("the reader without EventSource", () => {
   it("reads the format however it is cut: line ends, comments, ids that stay, several data lines", async () => {
     const text =
-      "\uFEFFdata: a\r\n\r\n: comment\ndata:b\rdata:  c\rid: 7\r\revent: x\ndata: ü\n\nid\ndata\n\nretry: 5\ndata: cut off";
+      "\uFEFFdata: a\r\ndata: a\r\n\r\n: comment\ndata:b\rdata:  c\rid: 7\r\revent: x\ndata: ü\n\nid\ndata\n\nretry: 5\ndata: cut off";
     const seen = new Inbox<string>("events");
     for (const size of [1, 2, 3, 1000]) {
       const server = createServer((_request, response) => {
@@ -254,7 +276,7 @@ describe("the reader without EventSource", () => {
       }
       expect(await seen.takeUntil((line) => line.startsWith("error"))).toEqual([
         "open  ",
-        "message a ",
+        "message a\na ",
         "message b\n c 7",
         "x ü 7",
         "message  ",
