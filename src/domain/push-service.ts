@@ -45,6 +45,12 @@ export interface ReadyPush {
   readonly request: PushAuthRequest | undefined;
 }
 
+interface Publishing {
+  readonly ready: ReadyPush;
+  /** Whether the listener knows of it. */
+  isRequested: boolean;
+}
+
 export interface PushServiceOptions {
   /**
    * What pushes go through. @defaultValue none: they are delivered at once, are in no history, and
@@ -79,8 +85,10 @@ export class PushService {
   readonly #newId: () => string;
   readonly #check: PushServiceOptions["check"];
   readonly #broker: Broker | undefined;
-  /** By their ids, those that are with the broker. */
-  readonly #publishing = new Map<string, ReadyPush>();
+  /** The one that is handed to the broker, or delivered, in this turn of the event loop. */
+  #current: Publishing | undefined;
+  /** By their ids, those that the broker takes its time for. */
+  readonly #publishing = new Map<string, Publishing>();
   #pushes = 0;
   #deliveries = 0;
 
@@ -144,16 +152,21 @@ export class PushService {
   ): MaybePromise<AcceptedPush | UnacceptedPush> {
     if (this.#broker === undefined) return this.#acceptDirectly(ready);
     const { id, push } = ready;
-    this.#publishing.set(id, ready);
+    const publishing: Publishing = { ready, isRequested: false };
+    const outer = this.#current;
+    this.#current = publishing;
     try {
       const result = this.#broker.publish({ pushId: id, push, idempotency });
-      if (!isPromise(result)) return this.#published(ready, result);
+      if (!isPromise(result)) return this.#published(publishing, result);
+      this.#publishing.set(id, publishing);
       return result.then(
-        (settled) => this.#published(ready, settled),
+        (settled) => this.#published(publishing, settled),
         (error: unknown) => this.#failed(ready, error),
       );
     } catch (error) {
       return this.#failed(ready, error);
+    } finally {
+      this.#current = outer;
     }
   }
 
@@ -169,19 +182,14 @@ export class PushService {
 
   #acceptDirectly(ready: ReadyPush): AcceptedPush {
     const { id, push } = ready;
-    this.#publishing.set(id, ready);
+    this.#requested({ ready, isRequested: false });
     let deliveries = 0;
-    try {
-      for (const channel of push.channels) deliveries += this.#deliver(push.message(channel), id);
-    } finally {
-      this.#publishing.delete(id);
-    }
+    for (const channel of push.channels) deliveries += this.#deliver(push.message(channel), id);
     return { kind: "accepted", id, push, deliveries };
   }
 
   #deliver(message: Message, pushId: string | undefined): number {
-    const own = pushId === undefined ? undefined : this.#publishing.get(pushId);
-    if (own !== undefined && message.channel === own.push.channels[0]) this.#requested(own);
+    if (pushId !== undefined) this.#begin(pushId);
     let subscribers = 0;
     for (const transport of this.#transports) subscribers += transport.deliver(message);
     this.#deliveries += subscribers;
@@ -191,16 +199,27 @@ export class PushService {
     return subscribers;
   }
 
-  #requested({ id, push, by }: ReadyPush): void {
+  /** Told before its first message, which the broker may bring before it has settled. */
+  #begin(pushId: string): void {
+    const current = this.#current;
+    const publishing = current?.ready.id === pushId ? current : this.#publishing.get(pushId);
+    if (publishing !== undefined && !publishing.isRequested) this.#requested(publishing);
+  }
+
+  #requested(publishing: Publishing): void {
+    const { id, push, by } = publishing.ready;
+    publishing.isRequested = true;
     this.#pushes++;
     this.#listener.pushRequested?.({ pushId: id, push, by });
   }
 
-  #published(ready: ReadyPush, result: PublishResult): AcceptedPush | UnacceptedPush {
-    const { id, push } = ready;
-    this.#publishing.delete(id);
+  #published(publishing: Publishing, result: PublishResult): AcceptedPush | UnacceptedPush {
+    const { id, push } = publishing.ready;
+    if (this.#publishing.size > 0) this.#publishing.delete(id);
     switch (result.kind) {
       case "accepted":
+        // One that was made from within a delivery is delivered after that.
+        if (!publishing.isRequested) this.#requested(publishing);
         return { kind: "accepted", id, push, deliveries: result.deliveries };
       case "repeated":
         return { kind: "repeated", id: result.pushId };
