@@ -42,13 +42,11 @@ export class Group {
   readonly #before: BrokerState;
   #claims: ClaimWrites | undefined;
   #sequence: number;
-  #forgottenTo: number;
 
   constructor(options: GroupOptions, state: BrokerState, now: number) {
     this.#options = options;
     this.#before = state;
     this.#sequence = state.sequence;
-    this.#forgottenTo = state.forgottenTo;
     this.#now = now;
   }
 
@@ -67,7 +65,6 @@ export class Group {
     return {
       ...this.#before,
       sequence: this.#sequence,
-      forgottenTo: this.#forgottenTo,
       unkept: this.#before.unkept || this.#unkept.size > 0,
     };
   }
@@ -111,13 +108,15 @@ export class Group {
     return { message: { ...message, id }, sequence };
   }
 
-  /** A channel that kept a history when the broker last ran, and does not now, has a gap from here on. */
+  /**
+   * Of a channel that kept a history when the broker last ran, and does not now, nothing is left:
+   * `unkept` lets the next start count it as forgotten.
+   */
   #forget(channel: string): void {
     this.#unkept.add(channel);
     const { store } = this.#options;
     const record = readChannel(store, channel);
     if (record === undefined) return;
     this.#removed.set(channel, [...storedKeys(store, record)]);
-    this.#forgottenTo = ++this.#sequence;
   }
 }

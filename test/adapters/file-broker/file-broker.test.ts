@@ -164,6 +164,22 @@ describe("FileBroker", () => {
     expect(node.order()).toEqual(Array.from({ length: 100 }, (_, n) => `${n} e`));
   });
 
+  it("has at each delivery just what a channel keeps by then, however many were committed together", async () => {
+    const node = await startNode(testDirectory(), { historyLimits: () => ({ size: 3, ttl: 60 }) });
+    for (const event of ["1", "2", "3"]) await node.publish({ channel: "a", event });
+    const seen: Promise<{ events: string[]; recovered: boolean }>[] = [];
+    node.onDeliver = () => {
+      const since = node.messages("a").at(-4)?.id;
+      seen.push(node.history("a", { since }));
+    };
+    const events = ["4", "5", "6", "7", "8"];
+    await Promise.all(events.map((event) => node.publish({ channel: "a", event })));
+    const all = ["1", "2", "3", ...events];
+    expect(await Promise.all(seen)).toMatchObject(
+      events.map((_, at) => ({ recovered: true, events: all.slice(at + 1, at + 4) })),
+    );
+  });
+
   it("refuses pushes while too many wait for the disk, whole", async () => {
     const node = await startNode(testDirectory(), { waitingBytesMax: 3000 });
     const push = { channel: ["a", "b"], data: JSON.stringify("x".repeat(500)) };
