@@ -22,6 +22,8 @@ export function catchUp(
   since: string | undefined,
   { isOpen, lose }: CatchUpEnds,
 ): void {
+  // Whoever heard of the stream's opening may have closed it already.
+  if (!isOpen()) return;
   const channels = [...stream.channels];
   if (broker === undefined) {
     if (since !== undefined) stream.write(channels.map((channel) => gap(channel)).join(""));

@@ -36,3 +36,9 @@ export function retryLine(milliseconds: number): string {
 
 /** No event to anybody: it tells every part of the way that the stream is alive. */
 export const HEARTBEAT = Buffer.from(":\n\n");
+
+/** The meanings of the codes with which a WebSocket is closed (RFC 6455, section 7.4.1). */
+export const CLOSE_DISCONNECTED = 1001;
+export const CLOSE_POLICY = 1008;
+export const CLOSE_DRAIN = 1012;
+export const CLOSE_TRY_AGAIN = 1013;

@@ -1,19 +1,26 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { describeError } from "../../application/describe-error.js";
-import { isPromise } from "../../application/maybe-promise.js";
 import type { OriginRule } from "../../application/origins.js";
-import type { AuthPolicy, Headers, Identity, MaybePromise } from "../../domain/auth-policy.js";
+import type { AuthPolicy, Identity } from "../../domain/auth-policy.js";
 import type { Broker } from "../../domain/broker.js";
 import type { Message } from "../../domain/message.js";
 import type { PushListener, SocketInfo } from "../../domain/push-listener.js";
 import type { SocketDirectory, Transport, TransportCounts } from "../../domain/transport.js";
-import { allowOrigin, answerPreflight, openStream, refuse } from "./answers.js";
 import { catchUp } from "./catch-up.js";
-import { HEARTBEAT, messageEvent, namedEvent, retryLine } from "./event-text.js";
+import {
+  CLOSE_DISCONNECTED,
+  CLOSE_DRAIN,
+  CLOSE_POLICY,
+  CLOSE_TRY_AGAIN,
+  HEARTBEAT,
+  messageEvent,
+  namedEvent,
+  retryLine,
+} from "./event-text.js";
 import { OpenStreams } from "./open-streams.js";
-import { type Admission, admit, type Denied } from "./opening.js";
-import { Stream } from "./stream.js";
-import { readStreamRequest, type StreamLimits, type StreamRequest } from "./stream-request.js";
+import type { Stream } from "./stream.js";
+import { type SseLog, StreamDoor } from "./stream-door.js";
+import type { StreamLimits } from "./stream-request.js";
 
 export interface SseTransportOptions {
   /** Guarded: it neither throws nor rejects. */
@@ -39,35 +46,18 @@ export interface SseLimits extends StreamLimits {
   readonly sendBufferBytesMax: number;
 }
 
-export interface SseLog {
-  info(fields: object, text: string): void;
-  warn(fields: object, text: string): void;
-}
-
 const HEARTBEAT_MS = 15_000;
 /** How often silent streams and identities that have ended are looked for, in milliseconds. */
 const SWEEP_MS = 500;
 /** When clients come back, in milliseconds: somewhere between, so that not all come at once. */
 const RETRY_MS = [2_000, 5_000] as const;
 
-/** The meanings of the codes with which a WebSocket is closed (RFC 6455, section 7.4.1). */
-const CLOSE_DISCONNECTED = 1001;
-const CLOSE_POLICY = 1008;
-const CLOSE_DRAIN = 1012;
-const CLOSE_TRY_AGAIN = 1013;
-
-interface Opening {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly asked: StreamRequest;
-  isGone: boolean;
-}
-
 /** Streams of server-sent events, each joined to its channels for as long as it is open. */
 export class SseTransport implements Transport, SocketDirectory {
   readonly #options: SseTransportOptions;
   readonly #listener: PushListener;
   readonly #streams: OpenStreams;
+  readonly #door: StreamDoor;
   readonly #sweepMs: number;
   readonly #quietMax: number;
   #sweeping: NodeJS.Timeout | undefined;
@@ -80,49 +70,17 @@ export class SseTransport implements Transport, SocketDirectory {
     this.#streams = new OpenStreams(options.broker);
     this.#sweepMs = Math.min(SWEEP_MS, heartbeatMs);
     this.#quietMax = Math.ceil(heartbeatMs / this.#sweepMs);
+    this.#door = new StreamDoor(options, {
+      streams: this.#streams,
+      isDraining: () => this.#draining,
+      retry: () => this.#retry(),
+      enter: (stream, channels, since) => this.#enter(stream, channels, since),
+    });
   }
 
-  /**
-   * Answers `GET ?channel=a&channel=b` with a stream, or with why there is none; `OPTIONS` as a
-   * browser asks before a GET with fields of the page's own. All is decided before the head is sent.
-   */
+  /** Answers with a stream, or with why there is none, as `StreamDoor.open` says. */
   open(request: IncomingMessage, response: ServerResponse): void {
-    const { origins, limits, log, policy } = this.#options;
-    // A client that goes away is no fault; without a listener its error would end the process.
-    response.on("error", () => {});
-    const { origin, host } = request.headers;
-    if (!allowOrigin(request, response, origins)) {
-      log.info({ origin, host }, "stream refused: origin not allowed");
-      refuse(response, 403, "Origin not allowed.");
-      return;
-    }
-    if (request.method === "OPTIONS") {
-      answerPreflight(response);
-      return;
-    }
-    const asked = readStreamRequest(request.url ?? "", request.headers, limits);
-    if ("fault" in asked) {
-      refuse(response, 422, asked.fault);
-      return;
-    }
-    if (this.#draining) {
-      this.#turnAway(response, CLOSE_DRAIN, "the server is shutting down");
-      return;
-    }
-    const opening: Opening = { request, response, asked, isGone: false };
-    response.once("close", () => {
-      opening.isGone = true;
-    });
-    const connect = {
-      headers: plainHeaders(request.headers),
-      remoteAddress: request.socket.remoteAddress,
-      origin,
-      params: asked.params,
-      token: asked.token,
-    };
-    const admission = admit(policy, connect, asked.channels);
-    // The policy is guarded by the composition root: its promise does not reject.
-    when(admission, (admitted) => this.#admitted(opening, admitted));
+    this.#door.open(request, response);
   }
 
   deliver(message: Message): number {
@@ -206,87 +164,17 @@ export class SseTransport implements Transport, SocketDirectory {
     }
   }
 
-  #admitted(opening: Opening, admission: Admission | undefined): void {
-    const { response } = opening;
-    if (opening.isGone) return;
-    if (admission === undefined) {
-      refuse(response, 403, "Access Forbidden");
-      return;
-    }
-    if (admission.allowed.length === 0) {
-      refuseAll(response, admission.denied);
-      return;
-    }
-    const ready = this.#streams.want(admission.allowed);
-    if (!isPromise(ready)) {
-      this.#begin(opening, admission);
-      return;
-    }
-    ready.then(
-      () => this.#begin(opening, admission),
-      (error: unknown) => {
-        this.#streams.release(admission.allowed);
-        this.#options.log.warn({ err: describeError(error) }, "stream refused by the broker");
-        if (!opening.isGone) this.#turnAway(response, CLOSE_TRY_AGAIN, "try again later");
-      },
-    );
-  }
-
-  /** In one turn from here on, up to where live messages are let in. */
-  #begin(opening: Opening, admission: Admission): void {
-    const { request, response, asked } = opening;
-    if (opening.isGone || this.#draining) {
-      this.#streams.release(admission.allowed);
-      if (opening.isGone) return;
-      this.#turnAway(response, CLOSE_DRAIN, "the server is shutting down");
-      return;
-    }
-    const { allowed, denied } = this.#unlessFull(admission);
-    if (allowed.length === 0) {
-      refuseAll(response, denied);
-      return;
-    }
-    openStream(response);
-    if (request.method === "HEAD") {
-      this.#streams.release(allowed);
-      response.end();
-      return;
-    }
-    const stream = new Stream(response, admission.identity);
-    const denials = denied.map((each) => namedEvent("denied", each)).join("");
-    stream.write(`${this.#retry()}:\n\n${denials}`);
-    this.#join(stream, allowed);
-    catchUp(this.#options.broker, stream, asked.since, {
-      isOpen: () => this.#streams.has(stream),
-      lose: (error) => this.#lose(stream, error),
-    });
-  }
-
-  #unlessFull({ allowed, denied }: Admission): Pick<Admission, "allowed" | "denied"> {
-    const { fullness } = this.#options;
-    if (fullness === undefined) return { allowed, denied };
-    const full: Denied[] = [];
-    for (const channel of allowed) {
-      const reason = fullness(channel, this.subscribers(channel));
-      if (reason !== undefined) full.push({ channel, reason });
-    }
-    if (full.length === 0) return { allowed, denied };
-    const names = new Set(full.map(({ channel }) => channel));
-    this.#streams.release(names);
-    return {
-      allowed: allowed.filter((channel) => !names.has(channel)),
-      denied: [...denied, ...full],
-    };
-  }
-
-  #join(stream: Stream, channels: readonly string[]): void {
-    const { response } = stream;
+  #enter(stream: Stream, channels: readonly string[], since: string | undefined): void {
     this.#streams.add(stream);
     for (const channel of channels) this.#streams.join(stream, channel);
-    response.once("close", () => this.#closed(stream));
+    stream.response.once("close", () => this.#closed(stream));
     this.#sweeping ??= setInterval(() => this.#sweep(), this.#sweepMs).unref();
     this.#listener.socketConnected?.(stream);
     for (const channel of channels) this.#listener.channelJoined?.({ socket: stream, channel });
+    catchUp(this.#options.broker, stream, since, {
+      isOpen: () => this.#streams.has(stream),
+      lose: (error) => this.#lose(stream, error),
+    });
   }
 
   #lose(stream: Stream, error: unknown): void {
@@ -325,12 +213,6 @@ export class SseTransport implements Transport, SocketDirectory {
     this.#closed(stream);
   }
 
-  /** Not an error: an EventSource would stay away for good. */
-  #turnAway(response: ServerResponse, code: number, reason: string): void {
-    openStream(response);
-    response.end(this.#retry() + namedEvent("closed", { code, reason }));
-  }
-
   #retry(): string {
     const { random = Math.random } = this.#options;
     const [least, most] = RETRY_MS;
@@ -359,22 +241,4 @@ export class SseTransport implements Transport, SocketDirectory {
       }
     }
   }
-}
-
-function refuseAll(response: ServerResponse, denied: readonly Denied[]): void {
-  refuse(response, 403, "Access Forbidden", { denied });
-}
-
-/** At once where it is there at once, so that a pending decision costs only who needs one. */
-function when<T>(value: MaybePromise<T>, next: (value: T) => void): void {
-  if (isPromise(value)) void value.then(next);
-  else next(value);
-}
-
-function plainHeaders(headers: IncomingHttpHeaders): Headers {
-  const plain: Record<string, string | undefined> = Object.create(null);
-  for (const [name, value] of Object.entries(headers)) {
-    plain[name] = Array.isArray(value) ? value.join(", ") : value;
-  }
-  return plain;
 }
