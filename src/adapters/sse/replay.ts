@@ -11,13 +11,13 @@ const PAGES_BUDGET = 1024;
 
 /** The stream that is caught up. */
 export interface ReplayTarget {
-  /** A message has come since this was last set to false. */
+  /** A message has come since this was last set to false, as it is before the tracks are read. */
   hasHeldBack: boolean;
   /** @returns false where the client should take what is there before it gets more. */
   writeMessage(message: Message): boolean;
   whenWritable(next: () => void): void;
   readonly isOpen: boolean;
-  /** All is sent. Called in the same turn in which the last look into history found nothing more. */
+  /** All is sent, and nothing has come since the history was last read. */
   goLive(): void;
   /** History has gone from under a client that takes it too slowly, or cannot be read. */
   lose(error?: unknown): void;
@@ -60,8 +60,6 @@ export class Replay {
   readonly #limit: number;
   #queue: Message[] = [];
   #sent = 0;
-  /** All tracks were read in this turn, or nothing has come since. */
-  #isFresh = true;
 
   /**
    * @param starts of every channel that keeps a history; read in this turn, where that is possible
@@ -90,7 +88,7 @@ export class Replay {
       this.#collect();
       if (this.#queue.length > 0) continue;
       const isAllSent = this.#tracks.every(({ page, isFull }) => page.length === 0 && !isFull);
-      if (isAllSent && this.#isFresh && !target.hasHeldBack) {
+      if (isAllSent && !target.hasHeldBack) {
         target.goLive();
         return;
       }
@@ -112,7 +110,6 @@ export class Replay {
       const isTaken = target.writeMessage(this.#queue[this.#sent++] as Message);
       if (!target.isOpen) return false;
       if (isTaken) continue;
-      this.#isFresh = false;
       target.whenWritable(() => this.run());
       return false;
     }
@@ -148,10 +145,8 @@ export class Replay {
   }
 
   #read(tracks: readonly Track[]): MaybePromise<void> {
-    if (tracks.length === this.#tracks.length) {
-      this.#isFresh = true;
-      this.#target.hasHeldBack = false;
-    }
+    // Before the reads, not behind them: what comes meanwhile may be in none of them.
+    if (tracks.length === this.#tracks.length) this.#target.hasHeldBack = false;
     // What has been read anywhere was accepted before this, and so was all that comes before it.
     const seen = this.#seen();
     const reads: Promise<void>[] = [];
