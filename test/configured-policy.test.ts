@@ -325,6 +325,24 @@ describe("a call-out by settings", () => {
   });
 });
 
+describe("a policy of the host's", () => {
+  it("denies where it takes longer than the settings let it, and the log says so", async () => {
+    const hangs = () => new Promise<never>(() => {});
+    const { push, connect, log } = await start({
+      policyTimeout: 0.05,
+      policy: {
+        authorizePush: hangs,
+        authorizeConnect: ({ token }) => (token === undefined ? { allow: true } : hangs()),
+        authorizeJoin: hangs,
+      },
+    });
+    expect(await push("a")).toBe(403);
+    await expect(connect("token")).rejects.toThrow("403");
+    await expect((await connect()).join("a")).rejects.toThrow("unauthorized");
+    expect(log.filter((line) => line.includes("did not decide within 0.05 s"))).toHaveLength(3);
+  });
+});
+
 describe("several policies by settings", () => {
   it("all have to allow, or one, as configured", async () => {
     const keys = { apiKeys: ["key"], authUrl: "http://127.0.0.1:9/" };

@@ -46,6 +46,33 @@ describe("guardPolicy", () => {
     },
   );
 
+  it.each([
+    ["takes too long", () => new Promise(() => {})],
+    [
+      "allows too late",
+      () => new Promise((resolve) => setTimeout(resolve, 60, { allow: true, identity: {} })),
+    ],
+  ])("denies and reports where the policy %s", async (_what, answer) => {
+    const faults: [string, string][] = [];
+    const guarded = guardPolicy(
+      policyOf(answer),
+      (question, error) => faults.push([question, String(error)]),
+      { timeoutMs: 20 },
+    );
+    const decisions = await Promise.all([
+      guarded.authorizePush(push),
+      guarded.authorizeConnect(connect),
+      guarded.authorizeJoin(join),
+    ]);
+    expect(decisions).toEqual([{ allow: false }, { allow: false }, { allow: false }]);
+    const late = "Error: the policy did not decide within 0.02 s";
+    expect(faults).toEqual([
+      ["push", late],
+      ["connect", late],
+      ["join", late],
+    ]);
+  });
+
   it("passes decisions on as they are, at once where they come at once", async () => {
     const decision = { allow: true, identity: { socketId: "x" } };
     const report = () => {

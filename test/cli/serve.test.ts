@@ -1,4 +1,7 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { startFailure, startServer } from "../support/server.js";
 
@@ -45,6 +48,33 @@ describe("hexpush serve", () => {
       });
     expect((await push("Bearer k")).status).toBe(200);
     expect((await push("Bearer other")).status).toBe(403);
+  });
+
+  it("reads its file of keys again on SIGHUP, and keeps the present ones where it is wrong", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "hexpush-keys-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const keys = join(folder, "keys");
+    writeFileSync(keys, "first\n");
+    const server = await startServer({ env: { HEXPUSH_API_KEYS_FILE: keys } });
+    onTestFinished(() => server.kill());
+    const push = async (key: string) => {
+      const { status } = await fetch(`${server.url}/api/push`, {
+        method: "POST",
+        headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
+        body: '{"channel":"a","event":"e","data":1}',
+      });
+      return status;
+    };
+    const reload = async (content: string) => {
+      writeFileSync(keys, content);
+      server.signal("SIGHUP");
+      return (await server.logs.next(({ msg }) => msg.startsWith("SIGHUP"))).msg;
+    };
+    expect([await push("first"), await push("second")]).toEqual([200, 403]);
+    expect(await reload("second\n")).toContain("read again");
+    expect([await push("first"), await push("second")]).toEqual([403, 200]);
+    expect(await reload("third surname=x\n")).toContain("the present keys stay");
+    expect([await push("second"), await push("third")]).toEqual([200, 403]);
   });
 
   it("says in one line that its port is in use", async () => {

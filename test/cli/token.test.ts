@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { jwtVerify } from "jose";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { RawClient } from "../support/raw-client.js";
+import { startServer } from "../support/server.js";
 import { hexpush } from "./program.js";
 
 const SECRET = "0123456789abcdef-geheim-äöü-0123";
@@ -38,6 +40,21 @@ describe("hexpush token", () => {
       jti: expect.stringMatching(/^[\da-f-]{36}$/),
     });
     expect(Math.abs(Date.now() / 1000 - (payload.iat ?? 0))).toBeLessThan(60);
+  });
+
+  it("prints a token that the server with the same secret takes, to join and to push", async () => {
+    const server = await startServer({ env: { ...env, HEXPUSH_JWT_PUSH: "true" } });
+    onTestFinished(() => server.kill());
+    const args = ["token", "--sub", "ann", "--channels", "chat:*", "--push", "chat:*"];
+    const token = (await hexpush(args, { env })).stdout.trim();
+    const client = await RawClient.connect(server.wsUrl, "2.0.0", { token });
+    await client.join("chat:1");
+    await expect(client.join("news")).rejects.toThrow("unauthorized");
+    const pushing = { env: { HEXPUSH_URL: server.url, HEXPUSH_KEY: token } };
+    expect((await hexpush(["push", "chat:1", "hello", "1"], pushing)).code).toBe(0);
+    expect((await client.frames.next()).payload).toEqual({ data: 1, event: "hello" });
+    expect((await hexpush(["push", "news", "hello", "1"], pushing)).code).toBe(1);
+    client.close();
   });
 
   it("prints the claims too with --json, and takes further ones", async () => {
