@@ -1,4 +1,5 @@
 import type { PushListener } from "../domain/push-listener.js";
+import { isPromise } from "./maybe-promise.js";
 
 export type ListenerEvent = keyof PushListener;
 
@@ -37,7 +38,7 @@ export function combineListeners(
       for (const listener of hearing) {
         try {
           const result = listener[event]?.(details);
-          if (isThenable(result)) result.then(undefined, onError);
+          if (isPromise(result)) result.then(undefined, onError);
         } catch (error) {
           onError(error);
         }
@@ -45,12 +46,4 @@ export function combineListeners(
     };
   }
   return combined as PushListener;
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    typeof (value as { then?: unknown }).then === "function"
-  );
 }

@@ -1,4 +1,5 @@
-import type { AuthPolicy, MaybePromise } from "../domain/auth-policy.js";
+import type { AuthPolicy } from "../domain/auth-policy.js";
+import { andThen } from "./maybe-promise.js";
 import type { Revocations } from "./revocations.js";
 
 const DENY = Object.freeze({ allow: false as const });
@@ -16,24 +17,16 @@ export function refuseRevoked(
 ): AuthPolicy {
   return {
     authorizePush: (request) =>
-      after(policy.authorizePush(request), (decision) =>
+      andThen(policy.authorizePush(request), (decision) =>
         decision?.allow && revocations.covers(decision.claims) ? DENY : decision,
       ),
     authorizeConnect: (request) =>
-      after(policy.authorizeConnect(request), (decision) =>
+      andThen(policy.authorizeConnect(request), (decision) =>
         decision?.allow && revocations.covers(decision.identity?.claims) ? DENY : decision,
       ),
     authorizeJoin: (request) =>
-      after(policy.authorizeJoin(request), (decision) =>
+      andThen(policy.authorizeJoin(request), (decision) =>
         decision?.allow && revocations.covers(request.identity.claims) ? DENY_JOIN : decision,
       ),
   };
-}
-
-function after<T, U>(value: MaybePromise<T>, change: (value: T) => U): MaybePromise<U> {
-  return isPromise(value) ? Promise.resolve(value).then(change) : change(value);
-}
-
-function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
-  return typeof (value as Partial<Promise<T>> | undefined)?.then === "function";
 }

@@ -49,6 +49,25 @@ export class Json {
     return JSON.parse(this.text);
   }
 
+  /** As `value`, but an array or an object stays Json: to build what a stranger nests can take seconds. */
+  shallowValue(): unknown {
+    return /^[[{]/.test(this.text) ? this : this.value();
+  }
+
+  /**
+   * The elements of an array; undefined of another value.
+   *
+   * @param max no more are looked at: a stranger's array can have millions
+   */
+  elements(max = Number.POSITIVE_INFINITY): Json[] | undefined {
+    const scanner = new JsonScanner(this.text);
+    if (scanner.next !== OPEN_BRACKET) return undefined;
+    const elements: Json[] = [];
+    if (max === 0) return elements;
+    Json.#each(scanner, CLOSE_BRACKET, () => elements.push(Json.#next(scanner)) < max);
+    return elements;
+  }
+
   toString(): string {
     return this.text;
   }
@@ -77,6 +96,27 @@ export class Json {
   }
 
   /**
+   * The first of the `wanted` names that a JSON object has twice; undefined where it has none, and
+   * where `text` is another JSON value.
+   *
+   * @throws {SyntaxError} where `text` is not JSON.
+   */
+  static repeatedMember(text: string, wanted: readonly string[]): string | undefined {
+    const scanner = new JsonScanner(text);
+    scanner.skipBlanks();
+    if (scanner.next !== OPEN_BRACE) return Json.#noneIn(scanner);
+    const seen = new Set<string>();
+    let repeated: string | undefined;
+    Json.#each(scanner, CLOSE_BRACE, () => {
+      const key = scanner.key();
+      if (seen.has(key)) repeated ??= key;
+      else if (wanted.includes(key)) seen.add(key);
+      scanner.value();
+    });
+    return repeated;
+  }
+
+  /**
    * The elements of a JSON array, each as text; undefined where `text` is another JSON value.
    *
    * @throws {SyntaxError} where `text` is not JSON.
@@ -95,13 +135,16 @@ export class Json {
     scanner.end();
   }
 
-  /** Calls `read` at each part between an opening bracket and its closing one, up to the text's end. */
-  static #each(scanner: JsonScanner, closer: number, read: () => void): void {
+  /**
+   * Calls `read` at each part between an opening bracket and its closing one, up to the text's end,
+   * or up to a part at which it answers false: what follows that is not looked at.
+   */
+  static #each(scanner: JsonScanner, closer: number, read: () => unknown): void {
     scanner.at++;
     scanner.skipBlanks();
     if (scanner.next !== closer) {
       for (;;) {
-        read();
+        if (read() === false) return;
         scanner.skipBlanks();
         if (scanner.next !== COMMA) break;
         scanner.at++;

@@ -38,15 +38,7 @@ export function parsePushInput(text: string): PushInputResult {
   };
 }
 
-/**
- * A name, a list of names, or what stands in their place. Arrays and objects below that stay Json:
- * no push is made of them, and to build what a stranger nests there could take seconds.
- */
+/** A name, a list of names, or what stands in their place; no push is made of what is nested there. */
 function shallowValue(json: Json | undefined): unknown {
-  if (json?.text.startsWith("[")) return Json.elements(json.text)?.map(nameOrJson);
-  return json === undefined ? undefined : nameOrJson(json);
-}
-
-function nameOrJson(json: Json): unknown {
-  return /^[[{]/.test(json.text) ? json : json.value();
+  return json?.elements()?.map((each) => each.shallowValue()) ?? json?.shallowValue();
 }

@@ -108,4 +108,24 @@ describe("Json", () => {
     const text = "[".repeat(depth) + "]".repeat(depth);
     expect(Json.members(`{"data":${text}}`, ["data"])?.get("data")?.text).toBe(text);
   });
+
+  it("gives the elements of its own array, up to as many as are wanted", () => {
+    fc.assert(
+      fc.property(fc.array(jsonText, { maxLength: 6 }), fc.nat(8), (texts, max) => {
+        const json = Json.parse(`[${texts.join(" , ")}]`);
+        const all = Json.elements(json.text)?.map(({ text }) => text);
+        expect(json.elements()?.map(({ text }) => text)).toEqual(all);
+        expect(json.elements(max)?.map(({ text }) => text)).toEqual(all?.slice(0, max));
+      }),
+    );
+    expect(Json.parse("{}").elements()).toBeUndefined();
+  });
+
+  it("finds the first wanted name that an object has twice, however it is written", () => {
+    const repeated = (text: string) => Json.repeatedMember(text, ["a", "b"]);
+    expect(repeated('{"a":1,"c":2,"c":3,"b":{"a":4}}')).toBeUndefined();
+    expect(repeated('{ "b":1, "a":2, "\\u0061":3, "b":4 }')).toBe("a");
+    expect([repeated("{}"), repeated("[1]")]).toEqual([undefined, undefined]);
+    expect(() => repeated('{"a":1,"a":2')).toThrow(SyntaxError);
+  });
 });

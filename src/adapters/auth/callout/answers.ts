@@ -1,5 +1,4 @@
 import { Json } from "../../../domain/json.js";
-import { CLOSE_BRACE, COMMA, JsonScanner, OPEN_BRACE } from "../../../domain/json-scanner.js";
 import { CalloutFault } from "./fault.js";
 import type { Question } from "./options.js";
 
@@ -28,7 +27,7 @@ const ANYTHING: Kind = { words: "JSON", accepts: () => true };
 const TEXT: Kind = { words: "a string", accepts: isText };
 const NAMES: Kind = {
   words: "a string or an array of strings",
-  accepts: (json) => isText(json) || Json.elements(json.text)?.every(isText) === true,
+  accepts: (json) => isText(json) || json.elements()?.every(isText) === true,
 };
 const STATUS: Kind = {
   words: "a whole number from 400 to 599",
@@ -96,27 +95,7 @@ function readMembers(text: string, wanted: readonly string[]): ReadonlyMap<strin
     throw new CalloutFault("the answer is not JSON");
   }
   if (members === undefined) throw new CalloutFault("the answer is not a JSON object");
-  const twice = repeatedName(text, wanted);
+  const twice = Json.repeatedMember(text, wanted);
   if (twice !== undefined) throw new CalloutFault(`the answer's "${twice}" comes twice`);
   return members;
-}
-
-/** @param text a JSON object */
-function repeatedName(text: string, wanted: readonly string[]): string | undefined {
-  const seen = new Set<string>();
-  const scanner = new JsonScanner(text);
-  scanner.skipBlanks();
-  scanner.expect(OPEN_BRACE);
-  scanner.skipBlanks();
-  if (scanner.next === CLOSE_BRACE) return undefined;
-  for (;;) {
-    const name = scanner.key();
-    if (seen.has(name)) return name;
-    if (wanted.includes(name)) seen.add(name);
-    scanner.value();
-    scanner.skipBlanks();
-    if (scanner.next !== COMMA) return undefined;
-    scanner.at++;
-    scanner.skipBlanks();
-  }
 }
