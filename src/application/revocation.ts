@@ -99,11 +99,16 @@ export function checkRevocation(input: RevocationInput, now: number): Revocation
   return { ok: true, revocation: { ...whose, ...time, ...end } };
 }
 
-function nameValueFault(name: string, value: unknown): string | undefined {
+/** What is wrong with a subject or a token id, as words that follow its name; a missing one is fine. */
+export function tokenNameFault(value: unknown): string | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== "string") return `${name} must be a string`;
-  if (value === "") return `${name} must not be empty`;
-  const fault = nameFault(value, REVOKED_NAME_BYTES_MAX);
+  if (typeof value !== "string") return "must be a string";
+  if (value === "") return "must not be empty";
+  return nameFault(value, REVOKED_NAME_BYTES_MAX);
+}
+
+function nameValueFault(name: string, value: unknown): string | undefined {
+  const fault = tokenNameFault(value);
   return fault === undefined ? undefined : `${name} ${fault}`;
 }
 

@@ -3,7 +3,7 @@ import type Koa from "koa";
 import type { AuthPolicy, Headers, PushAuthRequest, PushDenial } from "../../domain/auth-policy.js";
 import { Json } from "../../domain/json.js";
 import type { PushInput } from "../../domain/push.js";
-import { answer, answerJson } from "./errors.js";
+import { answerJson } from "./errors.js";
 
 /** What the push policy sees of an HTTP request. */
 export class HttpAuthRequest implements PushAuthRequest {
@@ -56,17 +56,19 @@ export async function authorizedInput(
 }
 
 /** The policy's own answer, or 403 `{"error":"Access Forbidden"}`. */
+export function denialAnswer(denial: PushDenial | undefined): { status: number; body: string } {
+  if (isDenial(denial)) return { status: denial.status, body: denial.body.text };
+  return { status: 403, body: '{"error":"Access Forbidden"}' };
+}
+
 export function answerDenied(ctx: Koa.Context, denial: PushDenial | undefined): void {
-  if (isDenial(denial)) {
-    ctx.status = denial.status;
-    answerJson(ctx, denial.body.text);
-  } else {
-    answer(ctx, 403, "Access Forbidden");
-  }
+  const { status, body } = denialAnswer(denial);
+  ctx.status = status;
+  answerJson(ctx, body);
 }
 
 /** A denial must not look like a success to the caller, whatever the policy has made of its answer. */
-export function isDenial(denial: PushDenial | undefined): denial is PushDenial {
+function isDenial(denial: PushDenial | undefined): denial is PushDenial {
   const status = denial?.status;
   const isError = Number.isInteger(status) && Number(status) >= 400 && Number(status) < 600;
   return isError && denial?.body instanceof Json;

@@ -1,14 +1,14 @@
-import { createHash } from "node:crypto";
 import type Koa from "koa";
 import type { IdempotencyStore } from "../../application/idempotency.js";
 import type { AuthPolicy } from "../../domain/auth-policy.js";
 import type { ReadyPush, RefusedPush } from "../../domain/push-service.js";
-import { HttpAuthRequest, isAuthorized } from "./authorized.js";
+import { answerDenied, HttpAuthRequest, isAuthorized } from "./authorized.js";
 import { type BatchItem, readBatch } from "./batch-body.js";
 import { answer, answerJson } from "./errors.js";
 import { InvalidOption } from "./malformed-request.js";
 import {
   failure,
+  fingerprintOf,
   keyOf,
   type PushAnswer,
   type PushDesk,
@@ -16,7 +16,7 @@ import {
   tooManyKeys,
 } from "./push-answer.js";
 import { type PushRouteLimits, pushBody, readJsonText } from "./push-body.js";
-import { isOn, NO_OPTIONS, type PushOptions, readPushOptions } from "./push-options.js";
+import { isOn, type PushOptions, readPushOptions } from "./push-options.js";
 import { acceptsJson, setRetryAfter } from "./push-route.js";
 
 export interface BatchLimits extends PushRouteLimits {
@@ -56,10 +56,8 @@ export function batchRoute(desk: BatchDesk, limits: BatchLimits): Koa.Middleware
         items.map(({ input }) => desk.pushes.prepare(new HttpAuthRequest(ctx, input))),
       );
       const [first] = prepared;
-      if (first !== undefined && prepared.every(({ kind }) => kind === "denied")) {
-        const denied = await settlePush(desk, first, NO_OPTIONS);
-        ctx.status = denied.status;
-        answerJson(ctx, denied.body);
+      if (first?.kind === "denied" && prepared.every(({ kind }) => kind === "denied")) {
+        answerDenied(ctx, first.answer);
         return;
       }
       const options = readPushOptions(ctx, batch.dryRun);
@@ -98,8 +96,8 @@ async function bindKey(
 ): Promise<PushAnswer | undefined> {
   const ready = prepared.find((each) => each.kind === "ready");
   if (idempotencyKey === undefined || dryRun || ready === undefined) return undefined;
-  const fingerprint = createHash("sha256").update(text).digest("base64");
-  const result = await batches.once(keyOf(ready.by, idempotencyKey), fingerprint, () => true);
+  const key = keyOf(ready.by, idempotencyKey);
+  const result = await batches.once(key, fingerprintOf(text), () => true);
   if (result.kind === "mismatch") {
     return failure(422, "The Idempotency-Key was used for another batch.");
   }

@@ -2,9 +2,8 @@ import { createHash } from "node:crypto";
 import type { IdempotencyStore } from "../../application/idempotency.js";
 import type { PushTraces } from "../../application/push-traces.js";
 import type { MaybePromise } from "../../domain/auth-policy.js";
-import type { Push } from "../../domain/push.js";
 import type { PushService, ReadyPush, RefusedPush } from "../../domain/push-service.js";
-import { isDenial } from "./authorized.js";
+import { denialAnswer } from "./authorized.js";
 import type { PushOptions } from "./push-options.js";
 import { traceJson } from "./trace-json.js";
 
@@ -33,11 +32,11 @@ export function settlePush(
   options: PushOptions,
 ): MaybePromise<PushAnswer> {
   if (prepared.kind !== "ready") return refusal(desk, prepared, options);
-  const { push, id } = prepared;
-  if (options.dryRun) return { status: 200, body: push.toAnswer() };
-  if (options.idempotencyKey !== undefined) return settleOnce(desk, prepared, options);
+  const body = prepared.push.toAnswer();
+  if (options.dryRun) return { status: 200, body };
+  if (options.idempotencyKey !== undefined) return settleOnce(desk, prepared, body, options);
   desk.pushes.accept(prepared);
-  return accepted(desk, push, id, options);
+  return accepted(desk, body, prepared.id, options);
 }
 
 /**
@@ -47,26 +46,32 @@ export function settlePush(
 async function settleOnce(
   desk: PushDesk,
   ready: ReadyPush,
+  body: string,
   options: PushOptions,
 ): Promise<PushAnswer> {
   const key = keyOf(ready.by, options.idempotencyKey as string);
-  const fingerprint = createHash("sha256").update(ready.push.toAnswer()).digest("base64");
-  const result = await desk.idempotency.once(key, fingerprint, () => desk.pushes.accept(ready).id);
+  const work = () => desk.pushes.accept(ready).id;
+  const result = await desk.idempotency.once(key, fingerprintOf(body), work);
   switch (result.kind) {
     case "mismatch":
       return failure(422, "The Idempotency-Key was used for another push.");
     case "full":
       return tooManyKeys(result.retryAfterMs);
     case "repeated":
-      return { ...accepted(desk, ready.push, result.value, options), isReplay: true };
+      return { ...accepted(desk, body, result.value, options), isReplay: true };
     default:
-      return accepted(desk, ready.push, result.value, options);
+      return accepted(desk, body, result.value, options);
   }
 }
 
 /** Keys are their caller's own: two backends that count from 1 do not meet. */
 export function keyOf(by: string | undefined, idempotencyKey: string): string {
   return JSON.stringify([by ?? null, idempotencyKey]);
+}
+
+/** The same for the same text, and short. */
+export function fingerprintOf(text: string): string {
+  return createHash("sha256").update(text).digest("base64");
 }
 
 export function tooManyKeys(retryAfterMs: number): PushAnswer {
@@ -76,18 +81,13 @@ export function tooManyKeys(retryAfterMs: number): PushAnswer {
   };
 }
 
-function accepted(desk: PushDesk, push: Push, pushId: string, options: PushOptions): PushAnswer {
-  const body = push.toAnswer();
+function accepted(desk: PushDesk, body: string, pushId: string, options: PushOptions): PushAnswer {
   return { status: 200, body: options.explain ? explained(desk, body, pushId) : body, pushId };
 }
 
 function refusal(desk: PushDesk, refused: RefusedPush, options: PushOptions): PushAnswer {
   const pushId = refused.id;
-  if (refused.kind === "denied") {
-    return isDenial(refused.answer)
-      ? { status: refused.answer.status, body: refused.answer.body.text, pushId }
-      : { ...failure(403, "Access Forbidden"), pushId };
-  }
+  if (refused.kind === "denied") return { ...denialAnswer(refused.answer), pushId };
   const { status, body } = failure(422, refused.error.message);
   return { status, body: options.explain ? explained(desk, body, pushId) : body, pushId };
 }

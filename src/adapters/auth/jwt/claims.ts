@@ -1,6 +1,6 @@
 import type { JWTPayload } from "jose";
+import { tokenNameFault } from "../../../application/revocation.js";
 import { ChannelPatterns } from "../../../domain/channel-pattern.js";
-import { nameFault } from "../../../domain/name.js";
 
 /** What a token gives: its claims, read and checked. */
 export interface Grant {
@@ -16,9 +16,6 @@ export interface Grant {
   readonly expires: number | undefined;
 }
 
-/** Longest `sub` and `jti` in bytes of UTF-8: a longer one could not be revoked. */
-export const TOKEN_NAME_BYTES_MAX = 1024;
-
 export type GrantResult =
   | { readonly ok: true; readonly grant: Grant }
   | { readonly ok: false; readonly reason: string };
@@ -26,7 +23,8 @@ export type GrantResult =
 /** Reads the claims of a token whose signature and times are good; the reason quotes no value. */
 export function readGrant(claims: JWTPayload): GrantResult {
   for (const name of ["sub", "jti"] as const) {
-    const fault = nameClaimFault(claims[name]);
+    // A name that no revocation takes could not be revoked.
+    const fault = tokenNameFault(claims[name]);
     if (fault !== undefined) return { ok: false, reason: `claim "${name}" ${fault}` };
   }
   for (const name of ["exp", "nbf", "iat"] as const) {
@@ -49,13 +47,6 @@ export function readGrant(claims: JWTPayload): GrantResult {
     expires: claims.exp,
   };
   return { ok: true, grant };
-}
-
-function nameClaimFault(value: unknown): string | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value !== "string") return "must be a string";
-  if (value === "") return "must not be empty";
-  return nameFault(value, TOKEN_NAME_BYTES_MAX);
 }
 
 /** Null where it is neither a string nor an array of them, undefined where there is none. */
