@@ -429,7 +429,7 @@ function check(key: keyof Config, where: string, value: unknown, shown: unknown 
   throw new ConfigError(`${where} ${problem}${got}`);
 }
 
-/** Of a setting with parts, which one: "[0].join is wrong: …". */
+/** Of a setting with parts, which one: "is wrong at [0].join: …". */
 function describeIssue(issue: z.core.$ZodIssue | undefined): string {
   if (issue === undefined) return "is wrong";
   // Of a plain list there is nothing to tell apart.

@@ -19,7 +19,11 @@ import { refuseRevoked } from "./application/refuse-revoked.js";
 import { Revocations } from "./application/revocations.js";
 import { Revoker } from "./application/revoker.js";
 import { type Config, ConfigError } from "./config.js";
-import { type ConfiguredPolicy, configuredPolicy } from "./container/configured-policy.js";
+import {
+  type ConfiguredPolicy,
+  configuredPolicy,
+  policyFaultTo,
+} from "./container/configured-policy.js";
 import type { AuthPolicy } from "./domain/auth-policy.js";
 import type { PushLimits } from "./domain/push.js";
 import type { PushListener } from "./domain/push-listener.js";
@@ -99,15 +103,9 @@ const core = new ContainerModule(({ bind }) => {
   bind(TOKENS.clock).toConstantValue(() => Date.now() / 1000);
   bind(TOKENS.guardedPolicy).toResolvedValue(
     (policy, rules, revocations, config, log) =>
-      guardPolicy(
-        refuseRevoked(applyJoinRules(policy, rules), revocations),
-        (question, error) =>
-          log.error(
-            { err: describeError(error), question },
-            "the auth policy failed, so it denies",
-          ),
-        { timeoutMs: policyTimeoutMs(config) },
-      ),
+      guardPolicy(refuseRevoked(applyJoinRules(policy, rules), revocations), policyFaultTo(log), {
+        timeoutMs: policyTimeoutMs(config),
+      }),
     [TOKENS.authPolicy, TOKENS.channelRules, TOKENS.revocations, TOKENS.config, TOKENS.log],
   );
   bind(TOKENS.channelRules).toResolvedValue(
@@ -157,7 +155,7 @@ const adapters = new ContainerModule(({ bind }) => {
     (config, rules, log, now) =>
       configuredPolicy({
         config,
-        publicByRule: rules.hasPublic ? { match: (channel) => rules.isPublic(channel) } : undefined,
+        hasPublicRules: rules.hasPublic,
         log,
         now,
       }),

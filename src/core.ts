@@ -36,7 +36,6 @@ export {
 } from "./application/idempotency.js";
 export { isOpenToEveryone, markOpen } from "./application/open-policy.js";
 export {
-  type ChannelSet,
   publicChannelsOnly,
   withPublicChannels,
 } from "./application/public-channels.js";

@@ -45,11 +45,7 @@ export class ChannelRules {
     return this.#rules.find((rule) => rule.matches.matches(channel));
   }
 
-  /** Whether anyone may join the channel, whatever the policy says. */
-  isPublic(channel: string): boolean {
-    return this.ruleFor(channel)?.join === "anyone";
-  }
-
+  /** Whether there are channels that anyone may join, whatever the policy says. */
   get hasPublic(): boolean {
     return this.#rules.some(({ join }) => join === "anyone");
   }

@@ -3,11 +3,6 @@ import { ChannelPatterns } from "../domain/channel-pattern.js";
 import { andThen } from "./maybe-promise.js";
 import { asOpenAs } from "./open-policy.js";
 
-/** Patterns (see `ChannelPattern`), or anything that tells which channels it holds. */
-export interface ChannelSet {
-  match(channel: string): boolean;
-}
-
 const ALLOW = Object.freeze({ allow: true as const });
 const DENY = Object.freeze({ allow: false as const });
 
@@ -21,13 +16,10 @@ const DENY = Object.freeze({ allow: false as const });
  * Where the policy throws, rejects or answers with no decision, so does this one: the guard around
  * it denies and reports.
  *
- * @param channels the public ones
+ * @param patterns of the public channels; see `ChannelPattern`
  */
-export function withPublicChannels(
-  policy: AuthPolicy,
-  channels: readonly string[] | ChannelSet,
-): AuthPolicy {
-  const isPublic = setOf(channels);
+export function withPublicChannels(policy: AuthPolicy, patterns: readonly string[]): AuthPolicy {
+  const isPublic = new ChannelPatterns(patterns);
   /** The identities of the sockets that are nobody's, each its socket's own. */
   const nobodys = new WeakSet<Identity>();
 
@@ -59,18 +51,14 @@ export function withPublicChannels(
  * Every socket may connect, and join the channels that match; nobody may push. For servers whose
  * sockets have no policy of their own.
  *
- * @param channels those that may be joined
+ * @param patterns see `ChannelPattern`
  */
-export function publicChannelsOnly(channels: readonly string[] | ChannelSet): AuthPolicy {
-  const isPublic = setOf(channels);
+export function publicChannelsOnly(patterns: readonly string[]): AuthPolicy {
+  const isPublic = new ChannelPatterns(patterns);
   return Object.freeze({
     authorizePush: () => DENY,
     authorizeConnect: () => ALLOW,
     authorizeJoin: ({ channel }: { readonly channel: string }) =>
       isPublic.match(channel) ? ALLOW : DENY,
   });
-}
-
-function setOf(channels: readonly string[] | ChannelSet): ChannelSet {
-  return "match" in channels ? channels : new ChannelPatterns(channels);
 }

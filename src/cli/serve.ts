@@ -10,10 +10,10 @@ export const serve: Command = {
   usage: "hexpush serve [--config FILE]",
 
   help() {
-    const lines = Object.values(SETTINGS).map(
-      ({ env, help: text, fallback }) =>
-        `  ${env.join(", ").padEnd(30)} ${text}${fallback === undefined ? "" : ` [${fallback}]`}`,
-    );
+    const lines = Object.entries(SETTINGS).map(([key, { env, help: text, fallback }]) => {
+      const name = env.length > 0 ? env.join(", ") : `"${key}" in the file`;
+      return `  ${name.padEnd(30)} ${text}${fallback === undefined ? "" : ` [${fallback}]`}`;
+    });
     return [
       "Runs the server until SIGTERM or SIGINT; the first one drains, a second one does not wait.",
       "Exit codes: 0 stopped, 1 not started (one line on standard error says why), 2 usage.",

@@ -8,14 +8,9 @@ import { JwtPolicy } from "../adapters/auth/jwt/jwt.js";
 import { byQuestion, firstAllowWins, firstDenyWins } from "../application/combine-policies.js";
 import { describeError } from "../application/describe-error.js";
 import type { PolicyFault } from "../application/guard-policy.js";
-import {
-  type ChannelSet,
-  publicChannelsOnly,
-  withPublicChannels,
-} from "../application/public-channels.js";
+import { publicChannelsOnly, withPublicChannels } from "../application/public-channels.js";
 import { type Config, ConfigError } from "../config.js";
 import type { AuthPolicy } from "../domain/auth-policy.js";
-import { ChannelPatterns } from "../domain/channel-pattern.js";
 
 /** The policy that the settings ask for. */
 export interface ConfiguredPolicy {
@@ -32,8 +27,8 @@ export interface ConfiguredPolicy {
 
 export interface PolicyContext {
   readonly config: Config;
-  /** Which channels the rules open to everyone. */
-  readonly publicByRule: ChannelSet | undefined;
+  /** Whether the rules open channels to everyone; which ones is for them to say at a join. */
+  readonly hasPublicRules: boolean;
   readonly log: Logger;
   /** Seconds since 1970. */
   readonly now: () => number;
@@ -79,13 +74,18 @@ export function configuredPolicy(context: PolicyContext): ConfiguredPolicy {
   return { policy, notices, reload };
 }
 
+/** Where a policy that fails is reported. */
+export function policyFaultTo(log: Logger): PolicyFault {
+  return (question, error) =>
+    log.error({ err: describeError(error), question }, "the auth policy failed, so it denies");
+}
+
 function present(policies: readonly (AuthPolicy | undefined)[]): AuthPolicy[] {
   return policies.filter((policy) => policy !== undefined);
 }
 
 function combination({ config, log }: PolicyContext): (policies: AuthPolicy[]) => AuthPolicy {
-  const report: PolicyFault = (question, error) =>
-    log.error({ err: describeError(error), question }, "the auth policy failed, so it denies");
+  const report = policyFaultTo(log);
   const all = config.authCombine === "first-deny" ? firstDenyWins : firstAllowWins;
   // One alone is asked directly, and guarded as every policy is.
   return (policies) => {
@@ -96,18 +96,13 @@ function combination({ config, log }: PolicyContext): (policies: AuthPolicy[]) =
 
 /** Undefined where everybody may connect and join. */
 function socketPolicy(
-  { config, publicByRule }: PolicyContext,
+  { config, hasPublicRules }: PolicyContext,
   asked: AuthPolicy | undefined,
 ): AuthPolicy | undefined {
   const { publicChannels } = config;
-  if (asked === undefined) {
-    return publicChannels && publicChannelsOnly(new ChannelPatterns(publicChannels));
-  }
-  const sets: ChannelSet[] = [];
-  if (publicChannels !== undefined) sets.push(new ChannelPatterns(publicChannels));
-  if (publicByRule !== undefined) sets.push(publicByRule);
-  if (sets.length === 0) return asked;
-  return withPublicChannels(asked, { match: (channel) => sets.some((set) => set.match(channel)) });
+  if (asked === undefined) return publicChannels && publicChannelsOnly(publicChannels);
+  if (publicChannels === undefined && !hasPublicRules) return asked;
+  return withPublicChannels(asked, publicChannels ?? []);
 }
 
 function apiKeyPolicy(config: Config): ApiKeyPolicy | undefined {

@@ -11,7 +11,7 @@ import type { Push } from "./push.js";
  * What it holds may be secret (header fields, data) and belongs in no log.
  */
 export interface PushListener {
-  /** A request for the push API has come; nothing of it has been checked. */
+  /** A request for the HTTP API (`/api/…`) has come; nothing of it has been checked. */
   apiRequested?(event: ApiRequested): unknown;
   /** Its answer is complete, or its client has gone. */
   apiProcessed?(event: ApiProcessed): unknown;

@@ -36,10 +36,10 @@ describe("ChannelRules", () => {
       { pattern: "news:intern:*" },
       { pattern: "news:*", join: "anyone", subscribersMax: 1, dataBytesMax: 1 },
     );
-    expect(rules.isPublic("news:intern:a")).toBe(false);
+    expect(rules.ruleFor("news:intern:a")?.join).toBeUndefined();
     expect(rules.fullness("news:intern:a", 99)).toBeUndefined();
     expect(rules.checkPush(pushOf("news:intern:a", "12"))).toBeUndefined();
-    expect(rules.isPublic("news:a")).toBe(true);
+    expect(rules.ruleFor("news:a")?.join).toBe("anyone");
     expect(rules.fullness("news:a", 99)).toBe("channel is full");
     expect(rules.checkPush(pushOf("news:a", "12"))).toBeDefined();
   });

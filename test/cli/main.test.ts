@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { SETTINGS } from "../../src/config.js";
 import { hexpush, start } from "./program.js";
 
 describe("hexpush", () => {
@@ -34,6 +35,15 @@ describe("hexpush", () => {
       expect(stdout).toContain("Exit codes: 0");
     },
   );
+
+  it("serve --help names every setting, also what only the file can say", async () => {
+    const { stdout } = await hexpush(["serve", "--help"]);
+    for (const [key, { env }] of Object.entries(SETTINGS)) {
+      for (const name of env.length > 0 ? env : [`"${key}" in the file`]) {
+        expect(stdout).toContain(name);
+      }
+    }
+  });
 
   it("takes --help behind -- for an argument", async () => {
     const { code, stderr } = await hexpush(["push", "a", "e", "--", "--help"]);

@@ -1,3 +1,4 @@
+import { onTestFinished } from "vitest";
 import { allowAll } from "../../src/adapters/auth/allow-all.js";
 import { UwsServer } from "../../src/adapters/uws/server.js";
 import { type PhoenixLimits, PhoenixTransport } from "../../src/adapters/uws/socket.js";
@@ -21,6 +22,15 @@ export interface PhoenixServer {
   readonly wsUrl: string;
   /** The lines that the transport logged. */
   readonly logged: string[];
+}
+
+type PhoenixOptions = Parameters<typeof startPhoenix>[0];
+
+/** As `startPhoenix`, for the test that is running: stopped at its end. */
+export async function startPhoenixForTest(given: PhoenixOptions = {}): Promise<PhoenixServer> {
+  const phoenix = await startPhoenix(given);
+  onTestFinished(() => phoenix.server.stop(0));
+  return phoenix;
 }
 
 /** The Phoenix transport and its server alone: no HTTP API, no container. */

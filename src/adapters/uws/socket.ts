@@ -25,14 +25,19 @@ import { OpenSockets } from "./open-sockets.js";
 import { codecV1 } from "./phoenix/codec-v1.js";
 import { codecV2 } from "./phoenix/codec-v2.js";
 import { type ConnectRequest, readConnectRequest } from "./phoenix/connect-request.js";
-import { type Effect, type PendingJoin, Session, type SessionLimits } from "./phoenix/session.js";
+import {
+  CLOSE_POLICY,
+  type Effect,
+  type PendingJoin,
+  Session,
+  type SessionLimits,
+} from "./phoenix/session.js";
 import { type RequestHead, readRequestHead } from "./request-head.js";
 
 export const SOCKET_PATH = "/push_socket/websocket";
 
 /** Close codes (RFC 6455, section 7.4.1); docs/protocol.md says what a client does on each. */
 const CLOSE_ASKED_FOR = 1000;
-const CLOSE_POLICY = 1008;
 const CLOSE_TOO_BIG = 1009;
 const CLOSE_DRAIN = 1012;
 /** A client comes back by itself and the policy decides again, unlike after 1000. */

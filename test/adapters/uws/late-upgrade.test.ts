@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, it } from "vitest";
+import { within } from "../../support/inbox.js";
 import { type PhoenixServer, startPhoenix } from "../../support/phoenix-server.js";
 import { RawClient } from "../../support/raw-client.js";
 
@@ -38,9 +39,7 @@ afterAll(() => phoenix.server.stop(0));
 it("stays open, every time", async () => {
   for (let count = 0; count < 30; count++) {
     const client = await RawClient.connect(phoenix.wsUrl, "2.0.0");
-    const answer = client.join("room:1").then(() => "joined");
-    const silence = new Promise((resolve) => setTimeout(resolve, 3_000, "closed without a word"));
-    expect(await Promise.race([answer, silence])).toBe("joined");
+    await within(client.join("room:1"), "the join's answer: closed without a word", 3_000);
     await client.end();
     taken.length = 0;
   }

@@ -1,25 +1,12 @@
 import fc from "fast-check";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { AuthPolicy, JoinDecision } from "../../../src/domain/auth-policy.js";
 import { Json } from "../../../src/domain/json.js";
 import type { ConsumerCut, PushListener, SocketInfo } from "../../../src/domain/push-listener.js";
 import { within } from "../../support/inbox.js";
-import { type PhoenixServer, startPhoenix } from "../../support/phoenix-server.js";
+import { startPhoenixForTest as start } from "../../support/phoenix-server.js";
 import { RawClient } from "../../support/raw-client.js";
 import { stuckReader } from "../../support/stuck-reader.js";
-
-let running: PhoenixServer[] = [];
-
-async function start(given: Parameters<typeof startPhoenix>[0] = {}): Promise<PhoenixServer> {
-  const server = await startPhoenix(given);
-  running.push(server);
-  return server;
-}
-
-afterEach(async () => {
-  await Promise.all(running.map(({ server }) => server.stop(0)));
-  running = [];
-});
 
 const named: Partial<AuthPolicy> = {
   authorizeConnect: ({ params }) => ({

@@ -15,22 +15,12 @@ import {
   transportContract,
 } from "../../contract/transport.contract.js";
 import { within } from "../../support/inbox.js";
-import { type PhoenixServer, startPhoenix } from "../../support/phoenix-server.js";
+import { startPhoenixForTest as start, startPhoenix } from "../../support/phoenix-server.js";
 import { RawClient, type SerializerVersion } from "../../support/raw-client.js";
 import { stuckReader } from "../../support/stuck-reader.js";
 
-let running: PhoenixServer[] = [];
-
-async function start(given: Parameters<typeof startPhoenix>[0] = {}): Promise<PhoenixServer> {
-  const server = await startPhoenix(given);
-  running.push(server);
-  return server;
-}
-
-afterEach(async () => {
+afterEach(() => {
   vi.restoreAllMocks();
-  await Promise.all(running.map(({ server }) => server.stop(0)));
-  running = [];
 });
 
 const versions: SerializerVersion[] = ["1.0.0", "2.0.0"];

@@ -32,7 +32,7 @@ export const WAITING_FRAMES_MAX = 256;
 
 /** RFC 6455, section 7.4.1; a frame that nobody can read ends the socket, as with PushEx. */
 const CLOSE_UNDECODABLE = 1011;
-const CLOSE_POLICY = 1008;
+export const CLOSE_POLICY = 1008;
 
 const OK = "ok";
 const UNMATCHED_TOPIC = Json.of({ reason: "unmatched topic" });
