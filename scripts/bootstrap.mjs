@@ -135,6 +135,8 @@ function buildInputs() {
       else files.push(path);
     }
   };
+  files.push("scripts/build-client.mjs");
+  walk("client");
   walk("src");
   const lines = files.sort().map((file) => {
     const { mtimeMs, size } = statSync(at(file));
@@ -152,10 +154,14 @@ async function compile() {
   // If this process is killed, its leftovers are not to show up in `git status`.
   writeFileSync(join(STAGING, ".gitignore"), "*\n");
   const tsc = at("node_modules", "typescript", "bin", "tsc");
-  const { code, output } = await run(process.execPath, [
+  let { code, output } = await run(process.execPath, [
     ...[tsc, "-p", "tsconfig.build.json"],
     ...["--outDir", STAGING, "--noEmitOnError"],
   ]);
+  if (code === 0) {
+    const script = at("scripts", "build-client.mjs");
+    ({ code, output } = await run(process.execPath, [script, join(STAGING, "client")]));
+  }
   if (code !== 0) {
     rmSync(STAGING, { recursive: true, force: true });
     process.stderr.write(output);

@@ -39,6 +39,14 @@ export interface Config {
   readonly authCombine: "first-deny" | "first-allow";
   /** Patterns of channels that anyone may join. */
   readonly publicChannels: readonly string[] | undefined;
+  /** What keeps and brings the messages: `memory:`, or `file:DIRECTORY`. @defaultValue "memory:" */
+  readonly broker: string;
+  /** Messages that a channel keeps for those who come back; 0 keeps none. @defaultValue 100 */
+  readonly historySize: number;
+  /** How long a message is kept; 0 keeps none. @defaultValue 120 */
+  readonly historyTtl: number;
+  /** Most memory that the memory broker's histories take together. @defaultValue 268435456 */
+  readonly historyMemory: number;
   /** What holds for the channels of a pattern; in the file only. The first that matches counts. */
   readonly channels: readonly ChannelRule[] | undefined;
   /** How long a policy may take; then it has denied. @defaultValue 5 */
@@ -273,6 +281,30 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting } = {
     ...list("patterns"),
     fallback: undefined,
     help: "channels that anyone may join, comma separated, * for any characters",
+  },
+  broker: {
+    env: ["HEXPUSH_BROKER"],
+    ...text(z.string().regex(/^(?:memory:|file:.+)$/s, "must be memory: or file:DIRECTORY")),
+    fallback: "memory:",
+    help: "what keeps and brings the messages: memory:, or file:DIRECTORY",
+  },
+  historySize: {
+    env: ["HEXPUSH_HISTORY_SIZE"],
+    ...wholeNumber(0, 1_000_000),
+    fallback: 100,
+    help: "messages that a channel keeps for those who come back; 0 keeps none",
+  },
+  historyTtl: {
+    env: ["HEXPUSH_HISTORY_TTL"],
+    ...seconds(31_536_000),
+    fallback: 120,
+    help: "seconds for which a message is kept; 0 keeps none",
+  },
+  historyMemory: {
+    env: ["HEXPUSH_HISTORY_MEMORY"],
+    ...wholeNumber(0, 1_099_511_627_776),
+    fallback: 268_435_456,
+    help: "most bytes that all histories of the memory broker take together",
   },
   channels: {
     env: [],

@@ -2,10 +2,12 @@ import { type AbstractNewable, Container, ContainerModule } from "inversify";
 import type Koa from "koa";
 import type { Middleware } from "koa";
 import type { Logger } from "pino";
+import { FileBroker } from "./adapters/file-broker/file-broker.js";
 import { RevocationFile } from "./adapters/files/revocation-file.js";
 import { type ApiDesk, createKoaApp } from "./adapters/koa/app.js";
 import { newId } from "./adapters/koa/request-id.js";
 import { createLog } from "./adapters/log/log.js";
+import { MemoryBroker } from "./adapters/memory/broker.js";
 import { UwsServer } from "./adapters/uws/server.js";
 import { PhoenixTransport } from "./adapters/uws/socket.js";
 import { applyJoinRules, ChannelRules } from "./application/channel-rules.js";
@@ -25,6 +27,7 @@ import {
   policyFaultTo,
 } from "./container/configured-policy.js";
 import type { AuthPolicy } from "./domain/auth-policy.js";
+import type { Broker, HistoryLimits } from "./domain/broker.js";
 import type { PushLimits } from "./domain/push.js";
 import type { PushListener } from "./domain/push-listener.js";
 import { PushService } from "./domain/push-service.js";
@@ -69,6 +72,8 @@ export const TOKENS = {
   /** All of them deliver; a host adds its own by another binding of this token. */
   transport: token<Transport>("Transport"),
   phoenix: token<PhoenixTransport>("PhoenixTransport"),
+  /** What keeps and brings the messages: replace this one. */
+  broker: token<Broker>("Broker"),
   pushes: token<PushService>("PushService"),
   /** All of them hear what happens; a host adds its own by another binding of this token. */
   listener: token<PushListener>("PushListener"),
@@ -89,6 +94,13 @@ export const TOKENS = {
 
 /** What the HTTP API works on; together, since an app takes more than Inversify's typings count. */
 const apiDesk = token<ApiDesk>("ApiDesk");
+
+/** What every socket's transport works on; together for the same reason. */
+const socketDesk = token<{
+  readonly policy: AuthPolicy;
+  readonly listener: PushListener;
+  readonly broker: Broker;
+}>("SocketDesk");
 
 /** Inversify takes no undefined for a value. */
 interface RevocationStore {
@@ -125,8 +137,9 @@ const core = new ContainerModule(({ bind }) => {
     [all(TOKENS.listener), TOKENS.log],
   );
   bind(TOKENS.pushes).toResolvedValue(
-    (policy, transports, config, listener, rules) =>
+    (policy, transports, config, listener, rules, broker) =>
       new PushService(policy, transports, pushLimits(config), {
+        broker,
         listener,
         newId,
         check: (push) => rules.checkPush(push),
@@ -137,6 +150,7 @@ const core = new ContainerModule(({ bind }) => {
       TOKENS.config,
       TOKENS.listeners,
       TOKENS.channelRules,
+      TOKENS.broker,
     ],
   );
   bind(TOKENS.revoker).toResolvedValue(
@@ -144,8 +158,8 @@ const core = new ContainerModule(({ bind }) => {
     [TOKENS.revocations, all(TOKENS.transport), revocationLog],
   );
   bind(TOKENS.control).toResolvedValue(
-    (pushes, transports) => new Control(pushes, transports),
-    [TOKENS.pushes, all(TOKENS.transport)],
+    (pushes, transports, broker) => new Control(pushes, transports, broker),
+    [TOKENS.pushes, all(TOKENS.transport), TOKENS.broker],
   );
 });
 
@@ -171,8 +185,9 @@ const adapters = new ContainerModule(({ bind }) => {
   bind(TOKENS.revocations).toResolvedValue(revocationsFrom, [revocationLog, TOKENS.clock]);
   bind(TOKENS.origins).toResolvedValue(originsFor, [TOKENS.config]);
   bind(TOKENS.phoenix).toResolvedValue(
-    (policy, origins, config, log, listener, rules, now) =>
+    ({ policy, listener, broker: history }, origins, config, log, rules, now) =>
       new PhoenixTransport({
+        history,
         policy,
         origins,
         log,
@@ -187,16 +202,18 @@ const adapters = new ContainerModule(({ bind }) => {
           idleTimeoutMs: IDLE_TIMEOUT_MS,
         },
       }),
-    [
-      TOKENS.guardedPolicy,
-      TOKENS.origins,
-      TOKENS.config,
-      TOKENS.log,
-      TOKENS.listeners,
-      TOKENS.channelRules,
-      TOKENS.clock,
-    ],
+    [socketDesk, TOKENS.origins, TOKENS.config, TOKENS.log, TOKENS.channelRules, TOKENS.clock],
   );
+  bind(socketDesk).toResolvedValue(
+    (policy, listener, broker) => ({ policy, listener, broker }),
+    [TOKENS.guardedPolicy, TOKENS.listeners, TOKENS.broker],
+  );
+  bind(TOKENS.broker).toResolvedValue(brokerFor, [
+    TOKENS.config,
+    TOKENS.channelRules,
+    TOKENS.clock,
+    TOKENS.log,
+  ]);
   bind(TOKENS.transport).toService(TOKENS.phoenix);
   bind(TOKENS.koaApp).toResolvedValue(
     (desk, state, origins, log, config, clock, middleware) =>
@@ -288,6 +305,18 @@ export function pushLimits(config: Config): PushLimits {
     eventNameBytesMax: config.eventNameLimit,
     channelsMax: config.channelsPerPush,
   };
+}
+
+function brokerFor(config: Config, rules: ChannelRules, clock: Clock, log: Logger): Broker {
+  const every: HistoryLimits = { size: config.historySize, ttl: config.historyTtl };
+  const shared = {
+    historyLimits: (channel: string) => rules.ruleFor(channel)?.history ?? every,
+    idempotencyKeysMax: config.idempotencyKeys,
+    now: () => clock() * 1000,
+  };
+  const [, directory] = /^file:(.+)$/s.exec(config.broker) ?? [];
+  if (directory !== undefined) return new FileBroker({ ...shared, directory, log });
+  return new MemoryBroker({ ...shared, memoryBytesMax: config.historyMemory });
 }
 
 /** A call-out may try twice, and is to say itself what went wrong. */

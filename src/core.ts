@@ -50,9 +50,11 @@ export type { Revocation, RevocationInput } from "./application/revocation.js";
 export { Revocations, type RevocationsOptions } from "./application/revocations.js";
 export { type RevocationLog, Revoker, type RevokerResult } from "./application/revoker.js";
 export * from "./domain/auth-policy.js";
+export * from "./domain/broker.js";
 export { ChannelPattern, ChannelPatterns } from "./domain/channel-pattern.js";
 export { Json } from "./domain/json.js";
 export type { Message } from "./domain/message.js";
+export { formatMessageId, type MessageId, parseMessageId } from "./domain/message-id.js";
 export {
   DEFAULT_PUSH_LIMITS,
   type InvalidPush,
@@ -73,6 +75,7 @@ export {
   type PushServiceOptions,
   type ReadyPush,
   type RefusedPush,
+  type UnacceptedPush,
 } from "./domain/push-service.js";
 export {
   hasDirectory,

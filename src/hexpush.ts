@@ -18,10 +18,12 @@ import {
   pushLimits,
   TOKENS,
 } from "./container.js";
-import type { AuthPolicy } from "./domain/auth-policy.js";
+import type { AuthPolicy, MaybePromise } from "./domain/auth-policy.js";
+import type { History, HistoryQuery } from "./domain/broker.js";
 import { Json } from "./domain/json.js";
 import { Push } from "./domain/push.js";
 import type { PushListener } from "./domain/push-listener.js";
+import type { AcceptedPush, UnacceptedPush } from "./domain/push-service.js";
 import type { Transport } from "./domain/transport.js";
 
 export interface HexpushOptions extends Partial<Config> {
@@ -53,7 +55,14 @@ export interface Address {
 
 export interface Hexpush {
   readonly container: Container;
-  /** @throws {ListenError} where the address cannot be had. */
+  /**
+   * Opens the broker without listening, for a host that serves `callback` itself; `start` does it
+   * too. The memory broker is open from the beginning.
+   *
+   * @throws {BrokerError} where the broker cannot be had.
+   */
+  open(): Promise<void>;
+  /** @throws {ListenError} where the address cannot be had, {BrokerError} where the broker cannot. */
   start(): Promise<Address>;
   /**
    * Drains: no new connection, requests in flight are answered, sockets closed with a code that
@@ -63,12 +72,13 @@ export interface Hexpush {
    */
   stop(timeoutSeconds?: number): Promise<void>;
   /**
-   * Pushes from within the host, which has decided itself that it may.
+   * Pushes from within the host, which has decided itself that it may. On the memory broker it is
+   * delivered when this returns; rejects with `BrokerUnavailable` where the broker cannot accept it.
    *
    * @returns the channels pushed to and the number of sockets that it was handed to.
    * @throws {TypeError} where an argument is none; the message names it.
    */
-  push(channel: string | readonly string[], event: string, data: unknown): PushReceipt;
+  push(channel: string | readonly string[], event: string, data: unknown): Promise<PushReceipt>;
   /** Sockets, subscriptions, channels, pushes and deliveries of this node. */
   stats(): Stats;
   /** The channels with subscribers, sorted by name. @defaultValue all of them */
@@ -77,6 +87,8 @@ export interface Hexpush {
   channel(channel: string, page?: Partial<Page>): ChannelDetail;
   /** Closes all sockets of this id; their clients come back and the policy decides. @returns how many. */
   closeSockets(socketId: string): number;
+  /** What a channel keeps, behind a message's id or from the oldest on. */
+  history(channel: string, query?: HistoryQuery): Promise<History>;
   /** What became of a push; undefined where it is not known, or no longer. */
   trace(pushId: string): PushTrace | undefined;
   /**
@@ -136,10 +148,19 @@ export function fromContainer(container: Container): Hexpush {
   const app = container.get(TOKENS.koaApp);
   const server = container.get(TOKENS.server);
   const limits = pushLimits(config);
+  let opened: Promise<void> | undefined;
+  const open = (): Promise<void> => {
+    opened ??= Promise.resolve(pushes.start());
+    return opened;
+  };
+  // It is there at once, also for a host that takes the callback and never starts.
+  if (config.broker === "memory:") void open();
 
   return {
     container,
+    open,
     async start() {
+      await open();
       const port = await server.start();
       state.draining = false;
       const url = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
@@ -156,23 +177,36 @@ export function fromContainer(container: Container): Hexpush {
       state.draining = true;
       log.info({ timeoutSeconds }, "draining");
       await server.stop(timeoutSeconds * 1000);
+      opened = undefined;
+      await pushes.stop();
       log.info("stopped");
     },
     push(channel, event, data) {
       const result = Push.of({ channel, event, data: jsonOf(data) }, limits);
       if (!result.ok) throw new TypeError(result.error.message);
-      const { id, push, deliveries } = pushes.deliver(result.push);
-      return { id, channels: push.channels, deliveries };
+      // Begun here, so that a push is where its caller has called for it.
+      return receiptOf(pushes.deliver(result.push));
     },
     stats: () => control.stats(),
     channels: (page) => control.channels({ ...ALL, ...page }),
     channel: (channel, page) => control.channel(channel, { ...ALL, ...page }),
+    history: async (channel, query = {}) => control.history(channel, query),
     closeSockets: (socketId) => control.closeSockets(socketId),
     trace: (pushId) => traces.get(pushId),
     revoke: (input) => revoker.revoke(input),
     reload: () => configured.reload?.(),
     callback: () => app.callback(),
   };
+}
+
+async function receiptOf(
+  pushed: MaybePromise<AcceptedPush | UnacceptedPush>,
+): Promise<PushReceipt> {
+  const outcome = await pushed;
+  if (outcome.kind === "unavailable") throw outcome.cause;
+  // Without an idempotency key there is no third way.
+  const { id, push, deliveries } = outcome as AcceptedPush;
+  return { id, channels: push.channels, deliveries };
 }
 
 const ALL: Page = { limit: Number.POSITIVE_INFINITY };

@@ -9,6 +9,8 @@ export {
 export { HttpCalloutPolicy } from "./adapters/auth/callout/http-callout.js";
 export type { CalloutFaultReport, HttpCalloutOptions } from "./adapters/auth/callout/options.js";
 export { JwtPolicy, type JwtPolicyOptions } from "./adapters/auth/jwt/jwt.js";
+export { FileBroker, type FileBrokerOptions } from "./adapters/file-broker/file-broker.js";
+export { MemoryBroker, type MemoryBrokerOptions } from "./adapters/memory/broker.js";
 export {
   type MemorySocket,
   type MemorySocketOptions,

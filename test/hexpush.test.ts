@@ -69,7 +69,7 @@ describe("createHexpush", () => {
     await client.join("a");
     await post(two.url, { ...push, data: "of the other" });
     await post(one.url, { ...push, data: "of its own" });
-    expect((await client.frames.next()).payload).toEqual({ data: "of its own", event: "e" });
+    expect((await client.frames.next()).payload).toMatchObject({ data: "of its own", event: "e" });
   });
 
   it("asks a policy of the host's", async () => {
@@ -90,7 +90,7 @@ describe("createHexpush", () => {
     await expect(client.join("b")).rejects.toThrow("not yours");
     await client.join("a");
     expect((await post(url, push, { "x-key": "mine" })).status).toBe(200);
-    expect((await client.frames.next()).payload).toEqual({ data: 1, event: "e" });
+    expect((await client.frames.next()).payload).toMatchObject({ data: 1, event: "e" });
   });
 
   it("logs that a policy failed, and nothing that its error carries", async () => {
@@ -114,13 +114,16 @@ describe("createHexpush", () => {
     await client.join("a");
     await post(url, push);
     await client.frames.next();
-    expect(got).toEqual([{ channel: "a", event: "e", data: Json.of(1) }]);
-    expect(hexpush.push(["a", "a", "b"], "e", { any: "value" })).toEqual({
+    expect(got).toEqual([{ channel: "a", event: "e", data: Json.of(1), id: expect.any(String) }]);
+    expect(await hexpush.push(["a", "a", "b"], "e", { any: "value" })).toEqual({
       id: expect.stringMatching(/^[\w-]{20}$/),
       channels: ["a", "b"],
       deliveries: 2,
     });
-    expect((await client.frames.next()).payload).toEqual({ data: { any: "value" }, event: "e" });
+    expect((await client.frames.next()).payload).toMatchObject({
+      data: { any: "value" },
+      event: "e",
+    });
   });
 
   it("names what is wrong with a push of the host's", () => {

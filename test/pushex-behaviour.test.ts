@@ -24,6 +24,8 @@ async function start(policy: Partial<AuthPolicy> = {}, listeners: PushListener[]
   const hexpush = createHexpush({
     port: 0,
     logLevel: "silent",
+    // PushEx keeps none.
+    historySize: 0,
     listeners,
     policy: {
       authorizePush: allow,
@@ -185,7 +187,7 @@ describe("PushEx", () => {
     ]);
     const client = await connect();
     await client.join("a");
-    hexpush.push("a", "e", { from: "within" });
+    await hexpush.push("a", "e", { from: "within" });
     expect((await client.frames.next()).payload).toEqual({ data: { from: "within" }, event: "e" });
     expect(heard).toEqual(["requested", "delivered"]);
   });

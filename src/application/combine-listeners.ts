@@ -1,5 +1,5 @@
+import { isPromise } from "../domain/maybe-promise.js";
 import type { PushListener } from "../domain/push-listener.js";
-import { isPromise } from "./maybe-promise.js";
 
 export type ListenerEvent = keyof PushListener;
 

@@ -6,9 +6,9 @@ import type {
   PushAuthRequest,
   PushDecision,
 } from "../domain/auth-policy.js";
+import { isPromise } from "../domain/maybe-promise.js";
 import { guardPolicy, type PolicyFault } from "./guard-policy.js";
 import { HandedOut } from "./handed-out.js";
-import { isPromise } from "./maybe-promise.js";
 import { asOpenAs, isOpenToEveryone, markOpen } from "./open-policy.js";
 
 type Allowed<T> = Extract<T, { readonly allow: true }>;

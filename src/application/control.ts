@@ -1,3 +1,5 @@
+import type { MaybePromise } from "../domain/auth-policy.js";
+import type { Broker, History, HistoryQuery } from "../domain/broker.js";
 import type { PushService } from "../domain/push-service.js";
 import { hasDirectory, type SocketDirectory, type Transport } from "../domain/transport.js";
 
@@ -40,10 +42,31 @@ export interface Page {
 export class Control {
   readonly #pushes: PushService;
   readonly #transports: readonly Transport[];
+  readonly #broker: Pick<Broker, "position" | "history"> | undefined;
 
-  constructor(pushes: PushService, transports: readonly Transport[]) {
+  constructor(
+    pushes: PushService,
+    transports: readonly Transport[],
+    broker?: Pick<Broker, "position" | "history">,
+  ) {
     this.#pushes = pushes;
     this.#transports = transports;
+    this.#broker = broker;
+  }
+
+  /** What the channel keeps; `position` is undefined where it keeps nothing. */
+  history(channel: string, query: HistoryQuery): MaybePromise<History> {
+    return (
+      this.#broker?.history(channel, query) ?? {
+        position: undefined,
+        recovered: query.since === undefined,
+        messages: [],
+      }
+    );
+  }
+
+  position(channel: string): MaybePromise<string | undefined> {
+    return this.#broker?.position(channel);
   }
 
   stats(): Stats {

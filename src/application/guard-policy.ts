@@ -1,5 +1,5 @@
 import type { AuthPolicy, MaybePromise } from "../domain/auth-policy.js";
-import { isPromise } from "./maybe-promise.js";
+import { isPromise } from "../domain/maybe-promise.js";
 
 /** A question that a policy failed to answer; the error is the policy's own. */
 export type PolicyFault = (question: "push" | "connect" | "join", error: unknown) => void;

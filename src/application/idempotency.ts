@@ -1,4 +1,5 @@
 import type { MaybePromise } from "../domain/auth-policy.js";
+import { isPromise } from "../domain/maybe-promise.js";
 
 export interface IdempotencyOptions {
   /** How long a key is remembered from its first use, in milliseconds. @defaultValue 300000 */
@@ -25,7 +26,8 @@ const ORDER_SLACK = 1024;
 interface Entry<T> {
   readonly fingerprint: string;
   readonly endsAt: number;
-  readonly value: MaybePromise<T>;
+  /** A promise while the work is under way. */
+  value: MaybePromise<T>;
 }
 
 /**
@@ -54,7 +56,8 @@ export class IdempotencyStore<T> {
   }
 
   /**
-   * @param fingerprint what is the same for the same work and another for any other
+   * As `claim`, but always with a promise.
+   *
    * @returns rejects where the work does.
    */
   async once(
@@ -62,31 +65,53 @@ export class IdempotencyStore<T> {
     fingerprint: string,
     work: () => MaybePromise<T>,
   ): Promise<IdempotentResult<T>> {
-    for (;;) {
-      this.#forget();
-      const known = this.#entries.get(key);
-      if (known === undefined) break;
+    return this.claim(key, fingerprint, work);
+  }
+
+  /**
+   * Answers at once unless the work does not, or is under way.
+   *
+   * @param fingerprint what is the same for the same work and another for any other
+   * @param work must not ask for the same key before it has returned: the key is known only then.
+   * @throws what the work throws, and rejects where it does.
+   */
+  claim(
+    key: string,
+    fingerprint: string,
+    work: () => MaybePromise<T>,
+  ): MaybePromise<IdempotentResult<T>> {
+    this.#forget();
+    const known = this.#entries.get(key);
+    if (known !== undefined) {
       if (known.fingerprint !== fingerprint) return { kind: "mismatch" };
-      try {
-        return { kind: "repeated", value: await known.value };
-      } catch {
-        // Its own caller is told; here it was not done, so this one may do it.
-        this.#forgetFailed(key, known);
-      }
+      if (!isPromise(known.value)) return { kind: "repeated", value: known.value };
+      return known.value.then(
+        (value) => ({ kind: "repeated", value }),
+        () => {
+          // Its own caller is told; here it was not done, so this one may do it.
+          this.#forgetFailed(key, known);
+          return this.claim(key, fingerprint, work);
+        },
+      );
     }
     if (this.#entries.size >= this.#keysMax) {
       return { kind: "full", retryAfterMs: this.#untilRoom() };
     }
     const value = work();
-    const entry = { fingerprint, endsAt: this.#now() + this.#windowMs, value };
+    const entry: Entry<T> = { fingerprint, endsAt: this.#now() + this.#windowMs, value };
     this.#entries.set(key, entry);
     this.#order.push({ key, entry });
-    try {
-      return { kind: "first", value: await value };
-    } catch (error) {
-      this.#forgetFailed(key, entry);
-      throw error;
-    }
+    if (!isPromise(value)) return { kind: "first", value };
+    return value.then(
+      (done) => {
+        entry.value = done;
+        return { kind: "first", value: done };
+      },
+      (error: unknown) => {
+        this.#forgetFailed(key, entry);
+        throw error;
+      },
+    );
   }
 
   get size(): number {

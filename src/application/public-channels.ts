@@ -1,6 +1,6 @@
 import type { AuthPolicy, ConnectDecision, Identity } from "../domain/auth-policy.js";
 import { ChannelPatterns } from "../domain/channel-pattern.js";
-import { andThen } from "./maybe-promise.js";
+import { andThen } from "../domain/maybe-promise.js";
 import { asOpenAs } from "./open-policy.js";
 
 const ALLOW = Object.freeze({ allow: true as const });

@@ -11,8 +11,8 @@ export interface PushTrace {
   readonly id: string;
   /** Milliseconds since 1970. */
   readonly at: number;
-  readonly outcome: "accepted" | "denied" | "invalid";
-  /** What was wrong with an invalid push. */
+  readonly outcome: "accepted" | "denied" | "invalid" | "unavailable";
+  /** What was wrong with a push that is invalid, or could not be accepted. */
   readonly reason?: string;
   /** Who pushed, where the policy told. */
   readonly by?: string;
@@ -83,7 +83,7 @@ class Accepted {
 interface Refused {
   readonly id: string;
   readonly at: number;
-  readonly kind: "denied" | "invalid";
+  readonly kind: "denied" | "invalid" | "unavailable";
   readonly reason: string | undefined;
   readonly by: string | undefined;
 }

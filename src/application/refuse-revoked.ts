@@ -1,5 +1,5 @@
 import type { AuthPolicy } from "../domain/auth-policy.js";
-import { andThen } from "./maybe-promise.js";
+import { andThen } from "../domain/maybe-promise.js";
 import type { Revocations } from "./revocations.js";
 
 const DENY = Object.freeze({ allow: false as const });

@@ -1,6 +1,7 @@
 import { ListenError } from "../application/listen-error.js";
 import { ConfigError, loadConfig, SETTINGS } from "../config.js";
 import { createContainer, TOKENS } from "../container.js";
+import { BrokerError } from "../domain/broker.js";
 import { fromContainer, type Hexpush } from "../hexpush.js";
 import type { Command } from "./command.js";
 import { parseOptions } from "./options.js";
@@ -35,7 +36,14 @@ export const serve: Command = {
       reloadOnSignal(hexpush);
       await hexpush.start();
     } catch (error) {
-      if (!(error instanceof ConfigError || error instanceof ListenError)) throw error;
+      if (
+        !(
+          error instanceof ConfigError ||
+          error instanceof ListenError ||
+          error instanceof BrokerError
+        )
+      )
+        throw error;
       throw new CommandError(error.message);
     }
   },

@@ -44,6 +44,17 @@ export class Json {
     return new Json(text);
   }
 
+  /**
+   * The same JSON over a string of the caller's own, for who keeps it long: `text` may be a part of
+   * a request's body, and would keep all of that in memory.
+   *
+   * @throws {RangeError} where the string is not the same text.
+   */
+  over(text: string): Json {
+    if (text !== this.text) throw new RangeError("the text is another one");
+    return new Json(text);
+  }
+
   /** Parsed afresh at each call; numbers beyond 2^53 lose digits here, and only here. */
   value(): unknown {
     return JSON.parse(this.text);

@@ -17,7 +17,7 @@ export interface PushListener {
   apiProcessed?(event: ApiProcessed): unknown;
   /** A push was authorised and is valid; its messages follow at once. */
   pushRequested?(event: PushRequested): unknown;
-  /** A push was denied or is invalid, and delivers nothing. */
+  /** A push was denied, is invalid or could not be accepted, and delivers nothing. */
   pushRefused?(event: PushRefused): unknown;
   /** A message was handed to the sockets joined to its channel; once for each channel of a push. */
   messageDelivered?(event: MessageDelivered): unknown;
@@ -52,12 +52,14 @@ export interface PushRequested {
 
 export interface PushRefused {
   readonly pushId: string;
-  readonly kind: "denied" | "invalid";
-  /** What is wrong with an invalid push; of a denied one nothing is known. */
+  /** `unavailable`: the broker could not accept it. */
+  readonly kind: "denied" | "invalid" | "unavailable";
+  /** What is wrong; of a denied one nothing is known. */
   readonly reason: string | undefined;
   /** Who pushes: known of an invalid push at most. */
   readonly by: string | undefined;
-  readonly request: PushAuthRequest;
+  /** Undefined for a push of the host's own. */
+  readonly request: PushAuthRequest | undefined;
 }
 
 export interface MessageDelivered {

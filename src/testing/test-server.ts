@@ -17,7 +17,7 @@ export interface TestServer {
   /** What was delivered, whoever pushed it. */
   readonly recorded: RecordingTransport;
   /** Pushes from within, without any policy. @throws {TypeError} where an argument is none. */
-  push(channel: string | readonly string[], event: string, data: unknown): PushReceipt;
+  push(channel: string | readonly string[], event: string, data: unknown): Promise<PushReceipt>;
   /** Ends everything at once. May be called again. */
   stop(): Promise<void>;
   /** `await using server = await startTestServer()` stops it at the end of the block. */

@@ -38,14 +38,14 @@ function socketOf(
 }
 
 describe("Control", () => {
-  it("adds up what all transports have", () => {
+  it("adds up what all transports have", async () => {
     const [first, second] = [new MemoryTransport(), new MemoryTransport()];
     const { control, pushes } = controlOf(first, second, plain);
     socketOf(first, "ann", "a", "b");
     socketOf(second, "ann", "a");
     socketOf(second, "bob", "a", "c");
     const push = Push.of({ channel: ["a", "x"], event: "e", data: Json.null });
-    if (push.ok) pushes.deliver(push.push);
+    if (push.ok) await pushes.deliver(push.push);
     expect(control.stats()).toEqual({
       sockets: 3 + 7,
       subscriptions: 5 + 9,

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { IdempotencyStore, type IdempotentResult } from "../../src/application/idempotency.js";
+import { isPromise } from "../../src/domain/maybe-promise.js";
 
 /*
  * Any order of asking, of work that ends well or badly, and of time that passes, against a model
@@ -88,6 +89,7 @@ class Ask implements fc.AsyncCommand<Model, Real> {
     readonly key: string,
     readonly fingerprint: string,
     readonly way: Way,
+    readonly asks: "once" | "claim",
   ) {}
   check = () => true;
   async run(model: Model, real: Real): Promise<void> {
@@ -105,13 +107,27 @@ class Ask implements fc.AsyncCommand<Model, Real> {
         });
       });
     };
-    real.store.once(key, fingerprint, work).then(
-      (told) => real.told.set(number, told),
-      () => real.told.set(number, { kind: "rejected" }),
-    );
+    const mustAnswerAtOnce = model.expected.has(number);
+    if (this.asks === "once") {
+      real.store.once(key, fingerprint, work).then(
+        (told) => real.told.set(number, told),
+        () => real.told.set(number, { kind: "rejected" }),
+      );
+    } else {
+      try {
+        const told = real.store.claim(key, fingerprint, work);
+        expect(isPromise(told)).toBe(!mustAnswerAtOnce);
+        const tell = (value: Told) => real.told.set(number, value);
+        if (isPromise(told)) told.then(tell, () => tell({ kind: "rejected" }));
+        else tell(told);
+      } catch (error) {
+        if ((error as Error).message !== "failed") throw error;
+        real.told.set(number, { kind: "rejected" });
+      }
+    }
     await compare(model, real);
   }
-  toString = () => `ask ${this.key} for ${this.fingerprint} (${this.way})`;
+  toString = () => `ask (${this.asks}) ${this.key} for ${this.fingerprint} (${this.way})`;
 }
 
 class End implements fc.AsyncCommand<Model, Real> {
@@ -162,6 +178,7 @@ describe("an idempotency store, in any order of events", () => {
             fc.constantFrom("a", "b", "c", "d"),
             fc.constantFrom("x", "x", "x", "y"),
             fc.constantFrom<Way>("at once", "later", "later", "throws"),
+            fc.constantFrom("once" as const, "claim" as const),
           )
           .map((of) => new Ask(...of)),
         fc.tuple(fc.nat(9), fc.boolean()).map((of) => new End(...of)),

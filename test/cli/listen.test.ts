@@ -128,7 +128,7 @@ describe("hexpush listen, when the connection ends", () => {
     const address = await first.start();
     const program = start(["listen", "news", "--count", "2", "--url", address.url]);
     await program.notices.next((line) => line === "joined news");
-    first.push("news", "e", 1);
+    await first.push("news", "e", 1);
     await first.stop(1);
     expect(await program.notices.next()).toMatch(
       /^connection lost \(closed with 1012\); connecting again in 0\.[12] s$/,
@@ -138,7 +138,7 @@ describe("hexpush listen, when the connection ends", () => {
     await second.start();
     onTestFinished(() => second.stop(0));
     await program.notices.next((line) => line === "joined news");
-    second.push("news", "e", 2);
+    await second.push("news", "e", 2);
 
     expect(await program.exited()).toBe(0);
     expect(program.lines.items).toEqual(["news e 1", "news e 2"]);

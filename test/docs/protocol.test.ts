@@ -33,7 +33,7 @@ let hexpush: Hexpush;
 let origin: string;
 
 async function start(): Promise<void> {
-  hexpush = createHexpush({ port: 0, logLevel: "silent", policy });
+  hexpush = createHexpush({ port: 0, logLevel: "silent", policy, historySize: 0 });
   ({ url: origin } = await hexpush.start());
 }
 

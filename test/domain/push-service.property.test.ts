@@ -7,7 +7,7 @@ import { Json } from "../../src/domain/json.js";
 import type { Message } from "../../src/domain/message.js";
 import { type InvalidPush, Push, type PushInput } from "../../src/domain/push.js";
 import type { PushListener } from "../../src/domain/push-listener.js";
-import { PushService } from "../../src/domain/push-service.js";
+import { type AcceptedPush, PushService } from "../../src/domain/push-service.js";
 import { channelName, jsonText, name } from "../support/arbitraries.js";
 
 function request(input: PushInput): PushAuthRequest {
@@ -182,12 +182,17 @@ describe("PushService", () => {
     const service = new PushService(allowAll, []);
     const input = { channel: "a", event: "e", data: Json.null };
     const ids = [
-      (await service.push(request(input))).id,
+      ((await service.push(request(input))) as AcceptedPush).id,
       (await service.prepare(request({}))).id,
       (await service.prepare(request(input))).id,
     ];
     const { push } = (await service.push(request(input))) as { push: Push };
-    expect([...ids, service.deliver(push).id]).toEqual(["1", "2", "3", "5"]);
+    expect([...ids, ((await service.deliver(push)) as AcceptedPush).id]).toEqual([
+      "1",
+      "2",
+      "3",
+      "5",
+    ]);
   });
 
   it("asks no policy about a push of the host's, and tells the listener of nobody", async () => {

@@ -70,7 +70,6 @@ export function createKoaApp(options: KoaAppOptions): Koa {
   const keys = { keysMax: limits.idempotencyKeysMax, now };
   const desk = {
     ...options,
-    idempotency: new IdempotencyStore<string>(keys),
     batches: new IdempotencyStore<true>(keys),
   };
   router.post("/api/push", ...pushRoute(desk, limits));

@@ -1,6 +1,7 @@
 import type Koa from "koa";
 import type { IdempotencyStore } from "../../application/idempotency.js";
 import type { AuthPolicy } from "../../domain/auth-policy.js";
+import { isPromise } from "../../domain/maybe-promise.js";
 import type { ReadyPush, RefusedPush } from "../../domain/push-service.js";
 import { answerDenied, HttpAuthRequest, isAuthorized } from "./authorized.js";
 import { type BatchItem, readBatch } from "./batch-body.js";
@@ -72,7 +73,7 @@ export function batchRoute(desk: BatchDesk, limits: BatchLimits): Koa.Middleware
       for (const [index, each] of prepared.entries()) {
         const settled = settleItem(desk, each, items[index] as BatchItem, options, index);
         // Waited for only where there is something to wait for: nothing comes in between otherwise.
-        const result = settled instanceof Promise ? await settled : settled;
+        const result = isPromise(settled) ? await settled : settled;
         setRetryAfter(ctx, result);
         results.push(resultJson(result));
       }

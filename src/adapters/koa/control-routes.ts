@@ -3,6 +3,7 @@ import type Koa from "koa";
 import type { Control, Page } from "../../application/control.js";
 import type { PushTraces } from "../../application/push-traces.js";
 import type { AuthPolicy } from "../../domain/auth-policy.js";
+import type { History } from "../../domain/broker.js";
 import { authorizedInput, isAuthorized } from "./authorized.js";
 import { answer, answerJson } from "./errors.js";
 import { InvalidOption } from "./malformed-request.js";
@@ -44,7 +45,20 @@ export function controlRoutes(router: Router, options: ControlRoutesOptions): vo
     const detail = control.channel(channel, { ...page, limit: page.limit + 1 });
     const presence = detail.presence.slice(0, page.limit);
     const next = detail.presence.length > page.limit && { next: presence.at(-1)?.id };
-    answerWith(ctx, { ...detail, presence, ...next });
+    const id = await control.position(channel);
+    answerWith(ctx, { ...detail, ...(id !== undefined && { id }), presence, ...next });
+  });
+
+  router.get("/api/channels/:channel/history", async (ctx) => {
+    const asked = { channel: param(ctx, "channel") };
+    const input = await authorizedInput(ctx, policy, asked);
+    if (input === undefined) return;
+    const channel = oneChannel(input.channel);
+    const { limit } = readPage(ctx);
+    const since = new URLSearchParams(ctx.querystring).get("since") ?? undefined;
+    const history = await control.history(channel, { since, limit });
+    ctx.status = 200;
+    answerJson(ctx, historyJson(channel, history));
   });
 
   router.delete("/api/sockets/:id", async (ctx) => {
@@ -82,6 +96,16 @@ function oneChannel(channel: unknown): string {
   const [name] = names;
   if (names.length === 1 && typeof name === "string") return name;
   throw new InvalidOption("The policy has put no single channel in the place of this one.");
+}
+
+/** As text, since `data` is one: every digit of its numbers stays. */
+function historyJson(channel: string, { position, recovered, messages }: History): string {
+  const items = messages.map(
+    ({ id, event, data }) =>
+      `{"id":${JSON.stringify(id)},"event":${JSON.stringify(event)},"data":${data.text}}`,
+  );
+  const id = position === undefined ? "" : `"id":${JSON.stringify(position)},`;
+  return `{"channel":${JSON.stringify(channel)},${id}"recovered":${recovered},"messages":[${items.join(",")}]}`;
 }
 
 function answerWith(ctx: Koa.Context, value: object): void {

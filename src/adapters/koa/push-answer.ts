@@ -1,8 +1,15 @@
 import { createHash } from "node:crypto";
-import type { IdempotencyStore } from "../../application/idempotency.js";
 import type { PushTraces } from "../../application/push-traces.js";
 import type { MaybePromise } from "../../domain/auth-policy.js";
-import type { PushService, ReadyPush, RefusedPush } from "../../domain/push-service.js";
+import type { IdempotencyClaim } from "../../domain/broker.js";
+import { isPromise } from "../../domain/maybe-promise.js";
+import type {
+  AcceptedPush,
+  PushService,
+  ReadyPush,
+  RefusedPush,
+  UnacceptedPush,
+} from "../../domain/push-service.js";
 import { denialAnswer } from "./authorized.js";
 import type { PushOptions } from "./push-options.js";
 import { traceJson } from "./trace-json.js";
@@ -10,8 +17,6 @@ import { traceJson } from "./trace-json.js";
 export interface PushDesk {
   readonly pushes: PushService;
   readonly traces: PushTraces;
-  /** Remembers the id of the push that a key was used for. */
-  readonly idempotency: IdempotencyStore<string>;
 }
 
 /** What a caller is told of one push, alone or as one of a batch. */
@@ -34,33 +39,46 @@ export function settlePush(
   if (prepared.kind !== "ready") return refusal(desk, prepared, options);
   const body = prepared.push.toAnswer();
   if (options.dryRun) return { status: 200, body };
-  if (options.idempotencyKey !== undefined) return settleOnce(desk, prepared, body, options);
-  desk.pushes.accept(prepared);
-  return accepted(desk, body, prepared.id, options);
+  const outcome = desk.pushes.accept(prepared, claimOf(prepared, body, options));
+  return isPromise(outcome)
+    ? outcome.then((settled) => outcomeAnswer(desk, body, settled, options))
+    : outcomeAnswer(desk, body, outcome, options);
 }
 
 /**
  * A repeat is recognised by what would be delivered, so that the answer can be made again from it
  * and none needs to be kept.
  */
-async function settleOnce(
-  desk: PushDesk,
+function claimOf(
   ready: ReadyPush,
   body: string,
+  { idempotencyKey }: PushOptions,
+): IdempotencyClaim | undefined {
+  if (idempotencyKey === undefined) return undefined;
+  return { key: keyOf(ready.by, idempotencyKey), fingerprint: fingerprintOf(body) };
+}
+
+function outcomeAnswer(
+  desk: PushDesk,
+  body: string,
+  outcome: AcceptedPush | UnacceptedPush,
   options: PushOptions,
-): Promise<PushAnswer> {
-  const key = keyOf(ready.by, options.idempotencyKey as string);
-  const work = () => desk.pushes.accept(ready).id;
-  const result = await desk.idempotency.once(key, fingerprintOf(body), work);
-  switch (result.kind) {
+): PushAnswer {
+  switch (outcome.kind) {
+    case "accepted":
+      return accepted(desk, body, outcome.id, options);
+    case "repeated":
+      return { ...accepted(desk, body, outcome.id, options), isReplay: true };
     case "mismatch":
       return failure(422, "The Idempotency-Key was used for another push.");
     case "full":
-      return tooManyKeys(result.retryAfterMs);
-    case "repeated":
-      return { ...accepted(desk, body, result.value, options), isReplay: true };
-    default:
-      return accepted(desk, body, result.value, options);
+      return tooManyKeys(outcome.retryAfterMs);
+    case "unavailable":
+      return {
+        ...failure(503, "The push could not be accepted now."),
+        pushId: outcome.id,
+        retryAfterSeconds: 1,
+      };
   }
 }
 

@@ -1,4 +1,5 @@
 import type Koa from "koa";
+import { isPromise } from "../../domain/maybe-promise.js";
 import { HttpAuthRequest } from "./authorized.js";
 import { answer, answerJson } from "./errors.js";
 import { type PushAnswer, type PushDesk, settlePush } from "./push-answer.js";
@@ -16,7 +17,7 @@ export function pushRoute(desk: PushDesk, limits: PushRouteLimits): Koa.Middlewa
       // A caller who may not push learns nothing of what is wrong with the rest.
       const options = prepared.kind === "denied" ? NO_OPTIONS : readPushOptions(ctx, dryRun);
       const settled = settlePush(desk, prepared, options);
-      answerPush(ctx, settled instanceof Promise ? await settled : settled);
+      answerPush(ctx, isPromise(settled) ? await settled : settled);
     },
   ];
 }

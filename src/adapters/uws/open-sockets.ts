@@ -53,6 +53,10 @@ export class OpenSockets<S extends Identified> {
     else this.#subscribers.delete(channel);
   }
 
+  subscribers(channel: string): number {
+    return this.#subscribers.get(channel) ?? 0;
+  }
+
   /** Channels with at least one subscriber. */
   channels(): Iterable<string> {
     return this.#subscribers.keys();

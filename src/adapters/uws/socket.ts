@@ -14,6 +14,8 @@ import {
   type JoinDecision,
   type MaybePromise,
 } from "../../domain/auth-policy.js";
+import type { Broker } from "../../domain/broker.js";
+import { isPromise } from "../../domain/maybe-promise.js";
 import type { Message } from "../../domain/message.js";
 import type { PushListener, SocketInfo } from "../../domain/push-listener.js";
 import type { SocketDirectory, Transport, TransportCounts } from "../../domain/transport.js";
@@ -25,6 +27,7 @@ import { OpenSockets } from "./open-sockets.js";
 import { codecV1 } from "./phoenix/codec-v1.js";
 import { codecV2 } from "./phoenix/codec-v2.js";
 import { type ConnectRequest, readConnectRequest } from "./phoenix/connect-request.js";
+import { joinResponse, resumePointOf } from "./phoenix/resume.js";
 import {
   CLOSE_POLICY,
   type Effect,
@@ -32,6 +35,7 @@ import {
   Session,
   type SessionLimits,
 } from "./phoenix/session.js";
+import { Replay } from "./replay.js";
 import { type RequestHead, readRequestHead } from "./request-head.js";
 
 export const SOCKET_PATH = "/push_socket/websocket";
@@ -40,6 +44,7 @@ export const SOCKET_PATH = "/push_socket/websocket";
 const CLOSE_ASKED_FOR = 1000;
 const CLOSE_TOO_BIG = 1009;
 const CLOSE_DRAIN = 1012;
+const CLOSE_TRY_LATER = 1013;
 /** A client comes back by itself and the policy decides again, unlike after 1000. */
 const CLOSE_DISCONNECTED = 1001;
 
@@ -52,6 +57,8 @@ export interface PhoenixTransportOptions {
   readonly limits: PhoenixLimits;
   readonly log: SocketLog;
   readonly listener?: PushListener;
+  /** Where a client that was away catches up. @defaultValue no channel keeps a history */
+  readonly history?: Pick<Broker, "position" | "history">;
   /**
    * Asked when a join was allowed, with how many are joined before it: words for the client that
    * refuse it, or undefined.
@@ -85,6 +92,8 @@ export class OpenSocket implements SocketInfo {
   ws: WebSocket<UserData> | undefined;
   /** How many runs of the session's effects are under way, one within the other. */
   runs = 0;
+  /** By their channels, the joins whose client has not caught up yet. */
+  replays: Map<string, Replay> | undefined;
 
   constructor(
     readonly session: Session,
@@ -152,6 +161,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
       message: (ws, message, isBinary) => this.#onFrame(ws, message, isBinary),
       ping: (ws) => this.#idle.touch(ws.getUserData().socket),
       pong: (ws) => this.#idle.touch(ws.getUserData().socket),
+      drain: (ws) => this.#onDrain(ws.getUserData().socket),
       dropped: (ws) => this.#onDropped(ws.getUserData().socket),
       close: (ws) => this.#onClose(ws.getUserData().socket),
     });
@@ -181,11 +191,9 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     return v1 + v2;
   }
 
+  /** Also those that have not caught up yet, to which nothing is delivered live. */
   subscribers(channel: string): number {
-    const app = this.#app;
-    return app === undefined
-      ? 0
-      : app.numSubscribers(`1${channel}`) + app.numSubscribers(`2${channel}`);
+    return this.#open.subscribers(channel);
   }
 
   counts(): TransportCounts {
@@ -259,7 +267,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
       if (!aborted) this.#settle(response, headers, connect, decided, context);
     };
     // A decision in the request's own turn finds the response corked already.
-    if (decision instanceof Promise) {
+    if (isPromise(decision)) {
       void decision.then((decided) => this.#anchor.run(() => settle(decided)));
     } else {
       settle(decision);
@@ -345,12 +353,14 @@ export class PhoenixTransport implements Transport, SocketDirectory {
         ws?.send(effect.text);
         break;
       case "subscribe":
-        ws?.subscribe(socket.version + effect.channel);
         this.#open.joined(effect.channel);
         this.#listener.channelJoined?.({ socket, channel: effect.channel });
+        if (effect.since === undefined) ws?.subscribe(socket.version + effect.channel);
+        else this.#replay(socket, effect.channel, effect.since);
         break;
       case "unsubscribe":
         ws?.unsubscribe(socket.version + effect.channel);
+        this.#stopReplay(socket, effect.channel);
         this.#left(socket, effect.channel);
         break;
       case "close":
@@ -370,9 +380,63 @@ export class PhoenixTransport implements Transport, SocketDirectory {
       identity: socket.identity,
     });
     whenDecided(decision, (decided) => {
-      const final = this.#unlessFull(channel, decided);
+      // Asked only now: between this look at the history and what follows from it is no wait.
+      const final = this.#withPosition(join, this.#unlessFull(channel, decided));
       socket.ws?.cork(() => this.#run(socket, socket.session.decide(join, final)));
     });
+  }
+
+  /** Says where the channel stands, and notes from where the client is to get what it has missed. */
+  #withPosition(join: PendingJoin, decided: JoinDecision): JoinDecision {
+    const { history } = this.#options;
+    if (history === undefined || decided.allow !== true) return decided;
+    const channel = join.frame.topic;
+    const point = resumePointOf(join.frame.payload);
+    const since = point.kind === "since" ? point.id : undefined;
+    const look = since === undefined ? undefined : history.history(channel, { since, limit: 0 });
+    const position = look === undefined ? history.position(channel) : undefined;
+    if (isPromise(look) || isPromise(position)) {
+      throw new TypeError("a broker whose history takes time needs a resume of its own");
+    }
+    const recovered = look?.recovered ?? (point.kind === "since" ? false : undefined);
+    if (recovered === true) join.since = since;
+    const response = joinResponse(decided.response, look?.position ?? position, recovered);
+    return { allow: true, response };
+  }
+
+  #replay(socket: OpenSocket, channel: string, since: string): void {
+    const { history, limits } = this.#options;
+    if (history === undefined) return;
+    const codec = socket.version === "1" ? codecV1 : codecV2;
+    const replay = new Replay(history, channel, since, {
+      send: (message) => {
+        socket.ws?.send(codec.encodeMessage(message));
+        // Half of what cuts a socket: live messages of other channels need room as well.
+        return (socket.ws?.getBufferedAmount() ?? Infinity) < limits.sendBufferBytesMax / 2;
+      },
+      live: () => {
+        socket.replays?.delete(channel);
+        socket.ws?.subscribe(socket.version + channel);
+      },
+      // It has been told that it gets everything, so it must come back and ask again.
+      lost: () => socket.ws?.end(CLOSE_TRY_LATER, "too slow to catch up"),
+    });
+    socket.replays ??= new Map();
+    socket.replays.set(channel, replay);
+    replay.run();
+  }
+
+  #stopReplay(socket: OpenSocket, channel: string): void {
+    socket.replays?.get(channel)?.stop();
+    socket.replays?.delete(channel);
+  }
+
+  #onDrain(socket: OpenSocket): void {
+    if (socket.replays === undefined || socket.replays.size === 0) return;
+    const { sendBufferBytesMax } = this.#options.limits;
+    if ((socket.ws?.getBufferedAmount() ?? Infinity) > sendBufferBytesMax / 4) return;
+    // A replay that ends takes itself out.
+    for (const replay of [...socket.replays.values()]) replay.run();
   }
 
   #unlessFull(channel: string, decided: JoinDecision): JoinDecision {
@@ -403,6 +467,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     const { expiresAt } = socket.identity;
     this.#idle.remove(socket);
     if (expiresAt !== undefined) this.#deadlines.remove(socket, expiresAt);
+    for (const replay of socket.replays?.values() ?? []) replay.stop();
     for (const channel of socket.session.channels()) this.#left(socket, channel);
     this.#listener.socketClosed?.(socket);
   }
@@ -416,6 +481,6 @@ export class PhoenixTransport implements Transport, SocketDirectory {
 /** At once where the policy decides at once, so that a pending decision costs only who needs one. */
 function whenDecided<T>(decision: MaybePromise<T>, settle: (decided: T) => void): void {
   // The policy is guarded by the composition root: its promise does not reject.
-  if (decision instanceof Promise) void decision.then(settle);
+  if (isPromise(decision)) void decision.then(settle);
   else settle(decision);
 }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { Json, MemoryTransport } from "../../../src/index.js";
+import { BrokerUnavailable, Json, MemoryTransport, TOKENS } from "../../../src/index.js";
 import { within } from "../../support/inbox.js";
 import { expectError } from "./errors-in-json.js";
 import { type Answer, ask, HOSTS, JSON_TYPE, push, pushForm, type RunningHost } from "./hosts.js";
@@ -237,22 +237,24 @@ describe.each(HOSTS)("what may be asked for beside a push on %s", (_name, start)
       expect(channels()).toEqual(["a"]);
     });
 
-    it("is not used up by a push that was refused, or that fails", async () => {
-      let transportWorks = true;
-      const broken = {
-        deliver() {
-          if (!transportWorks) throw new Error("broken");
-          return 0;
-        },
-        subscribers: () => 0,
-        counts: () => ({ sockets: 0, subscriptions: 0 }),
-        closeSockets: () => 0,
-      };
-      host = await start({ transports: [broken] });
+    it("is not used up by a push that was refused", async () => {
+      host = await start();
       expect((await push(host.port, '{"channel":"a"}', KEY)).status).toBe(422);
-      transportWorks = false;
-      expect((await push(host.port, PUSH, KEY)).status).toBe(500);
-      transportWorks = true;
+      const answer = await push(host.port, PUSH, KEY);
+      expect([answer.status, isReplay(answer)]).toEqual([200, undefined]);
+    });
+
+    it("is not used up by a push that the broker could not accept", async () => {
+      host = await start();
+      const broker = host.hexpush.container.get(TOKENS.broker);
+      const { publish } = broker;
+      broker.publish = () => {
+        throw new BrokerUnavailable("the disk is full");
+      };
+      const failed = await push(host.port, PUSH, KEY);
+      expect([failed.status, failed.headers["retry-after"]]).toEqual([503, "1"]);
+      expectError(failed);
+      broker.publish = publish;
       const answer = await push(host.port, PUSH, KEY);
       expect([answer.status, isReplay(answer)]).toEqual([200, undefined]);
     });

@@ -40,9 +40,13 @@ export interface ReplyFrame {
   readonly response: Json;
 }
 
-/** The payload of a push, in both versions: event `msg` with this in it (PushEx). */
-export function messagePayload(message: Message): string {
-  return `{"data":${message.data.text},"event":${JSON.stringify(message.event)}}`;
+/**
+ * The payload of a push, in both versions: event `msg` with this in it (PushEx), and `id` on a
+ * channel that keeps history. An id needs no escape.
+ */
+export function messagePayload({ data, event, id }: Message): string {
+  const end = id === undefined ? "}" : `,"id":"${id}"}`;
+  return `{"data":${data.text},"event":${JSON.stringify(event)}${end}`;
 }
 
 /** A decoder for bytes that must be UTF-8; a byte order mark is kept, as it is no JSON. */

@@ -6,7 +6,13 @@ import type { ClientFrame, Codec, ReplyStatus } from "./frame.js";
 /** What the socket is to do next, in this order. */
 export type Effect =
   | { readonly kind: "send"; readonly text: string }
-  | { readonly kind: "subscribe"; readonly channel: string }
+  /** The reply has gone; what comes on the channel is for the client from now on. */
+  | {
+      readonly kind: "subscribe";
+      readonly channel: string;
+      /** The last message that the client has: what came since goes first. */
+      readonly since: string | undefined;
+    }
   | { readonly kind: "unsubscribe"; readonly channel: string }
   /** Ask the policy, then call `decide` with its answer. */
   | { readonly kind: "authorize"; readonly join: PendingJoin }
@@ -16,6 +22,8 @@ export interface PendingJoin {
   readonly frame: ClientFrame;
   /** The join's reference that this one replaces, as JSON text. */
   readonly replaced: string | undefined;
+  /** Set with the decision, where the client is to get what it has missed. */
+  since: string | undefined;
   /** What came for the channel since, in order: a decision is never overtaken. */
   readonly waiting: ClientFrame[];
 }
@@ -80,13 +88,15 @@ export class Session {
     const effects: Effect[] = [];
     if (decision.allow === true) {
       this.#joined.set(topic, joinRef);
-      effects.push({ kind: "subscribe", channel: topic });
       effects.push(this.#reply(frame, OK, decision.response ?? Json.emptyObject));
     } else {
       const reason = decision.reason ?? "unauthorized";
       effects.push(this.#reply(frame, "error", Json.of({ reason })));
     }
     if (replaced !== undefined) effects.push(this.#closed(topic, replaced));
+    if (decision.allow === true) {
+      effects.push({ kind: "subscribe", channel: topic, since: join.since });
+    }
     this.#waitingFrames -= waiting.length;
     for (const next of waiting) effects.push(...this.#receive(next));
     return effects;
@@ -129,7 +139,7 @@ export class Session {
     const replaced = this.#joined.get(topic);
     const fault = replaced === undefined ? this.#joinFault(topic) : undefined;
     if (fault !== undefined) return [this.#reply(frame, "error", Json.of({ reason: fault }))];
-    const join: PendingJoin = { frame, replaced, waiting: [] };
+    const join: PendingJoin = { frame, replaced, since: undefined, waiting: [] };
     this.#pending ??= new Map();
     this.#pending.set(topic, join);
     if (replaced === undefined) return [{ kind: "authorize", join }];

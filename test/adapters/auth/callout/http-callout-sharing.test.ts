@@ -250,18 +250,13 @@ describe("too many questions at one time", () => {
     const { policy, faults } = open({ timeoutMs: 200 });
     const start = performance.now();
     const decisions = await askMany(policy);
-    expect(performance.now() - start).toBeLessThan(8000);
+    expect(performance.now() - start).toBeLessThan(4000);
     expect(decisions.some(({ allow }) => allow)).toBe(false);
     expect(faults.filter(({ message }) => message === "no answer within 0.2 s")).toHaveLength(300);
 
+    now += 5000;
     answer = say({ allow: true });
-    // On a busy machine 0.2 s may be too short once more, and the breaker opens again.
-    let decision = { allow: false };
-    for (let tries = 0; tries < 20 && !decision.allow; tries++) {
-      now += 5000;
-      decision = await ask(policy, "a");
-    }
-    expect(decision).toEqual({ allow: true });
+    expect(await ask(policy, "a")).toEqual({ allow: true });
   });
 
   it("still get an answer that was kept", async () => {

@@ -1,4 +1,4 @@
-import type { MaybePromise } from "../domain/auth-policy.js";
+import type { MaybePromise } from "./auth-policy.js";
 
 /** Another library's promise is one too; of it only `then` is known. */
 export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {

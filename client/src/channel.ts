@@ -1,0 +1,89 @@
+import { Bindings } from "./bindings.js";
+import type { JoinResponse, Message } from "./transport.js";
+import {
+  type ChannelState,
+  HexpushError,
+  type Lifecycle,
+  type Position,
+  type SubscribeOptions,
+} from "./types.js";
+
+/** A channel that the application listens to: where it stands, and who is told. */
+export class Channel {
+  readonly name: string;
+  readonly bindings = new Bindings();
+  readonly lifecycle = new Bindings();
+  readonly #params: Readonly<Record<string, unknown>>;
+  #position: Position | undefined;
+  /** Whether there is something behind which to go on. */
+  #hasBegun: boolean;
+  state: ChannelState = "joining";
+  /** Joins in a row that failed, and what waits to try the next. */
+  failures = 0;
+  retry: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(name: string, { params = {}, lastEventId }: SubscribeOptions) {
+    this.name = name;
+    this.#params = params;
+    this.#position = lastEventId;
+    this.#hasBegun = lastEventId !== undefined;
+  }
+
+  /** What the next join is sent with. */
+  get joinParams(): Readonly<Record<string, unknown>> {
+    const position = this.#position;
+    return position === undefined ? this.#params : { ...this.#params, last_event_id: position };
+  }
+
+  /** The connection is gone; what was denied is asked for again with the next one. */
+  pause(): void {
+    clearTimeout(this.retry);
+    if (this.state !== "closed") this.state = "joining";
+  }
+
+  close(): void {
+    clearTimeout(this.retry);
+    this.state = "closed";
+  }
+
+  joined({ id, recovered: resumed, ...response }: JoinResponse): void {
+    const recovered = resumed === true && this.#hasBegun;
+    const isBack = this.#hasBegun;
+    // Where messages follow that were missed, the position stays behind them until they are here.
+    if (!recovered) this.#position = id ?? undefined;
+    this.#hasBegun = true;
+    this.failures = 0;
+    this.state = "joined";
+    this.#tell("joined", { response });
+    if (isBack) this.#tell("recovered", { recovered });
+  }
+
+  denied({ id: _id, recovered: _recovered, ...response }: JoinResponse): void {
+    this.state = "denied";
+    const reason = typeof response.reason === "string" ? response.reason : "unauthorized";
+    this.#tell("denied", { reason, response });
+  }
+
+  dropped(why: string): void {
+    this.state = "joining";
+    this.failed(new HexpushError("channel", `channel ended: ${why}`));
+  }
+
+  failed(error: HexpushError): void {
+    this.#tell("error", error);
+  }
+
+  receive({ event, data, id }: Message): void {
+    // What comes before the answer to a join belongs to an earlier one, and the position that the
+    // answer names is behind it.
+    if (this.state !== "joined") return;
+    this.#position = id ?? this.#position;
+    this.bindings.run(event, data, event);
+    // An event of this name has had its functions called.
+    if (event !== "*") this.bindings.run("*", data, event);
+  }
+
+  #tell<K extends keyof Lifecycle>(kind: K, value: Lifecycle[K]): void {
+    this.lifecycle.run(kind, value);
+  }
+}

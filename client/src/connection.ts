@@ -1,0 +1,365 @@
+import { backoffMs, hintMs } from "./backoff.js";
+import type { Channel } from "./channel.js";
+import { Credentials, type Grant } from "./credentials.js";
+import { Cursor } from "./event-stream.js";
+import { isOffline, watchPage } from "./page.js";
+import type { Close, Transport, TransportEvents } from "./transport.js";
+import { Transports } from "./transports.js";
+import { type Disconnect, HexpushError, type HexpushOptions, type TransportKind } from "./types.js";
+
+/** A connection that has lasted so long was a good one: the next attempt is a first one again. */
+const STABLE_MS = 10_000;
+/** Channels that are subscribed together share one stream. */
+const REGROUP_MS = 10;
+/** Before a join that was denied or dropped is tried again. */
+const REJOIN_BOUNDS = { minMs: 2_000, maxMs: 60_000 };
+/** Longer ones end at once (a signed 32-bit integer). */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+type Timer = ReturnType<typeof setTimeout>;
+
+export interface ConnectionEvents {
+  connected(): void;
+  disconnected(disconnect: Disconnect): void;
+  failed(error: HexpushError): void;
+}
+
+/**
+ * Keeps one connection up: attempts and their delays, the change between transports, new tokens,
+ * and the joins of each connection. At most one is live; beside it there may be one that opens and
+ * takes its place.
+ */
+export class Connection {
+  readonly #options: HexpushOptions;
+  readonly #events: ConnectionEvents;
+  readonly #random: () => number;
+  readonly #credentials: Credentials;
+  readonly #transports: Transports;
+  readonly #channels = new Map<string, Channel>();
+  readonly #cursor = new Cursor();
+  /** The channels of the latest stream of events. */
+  #streamed: ReadonlySet<Channel> = new Set();
+  #isWanted = false;
+  /** The page is frozen. */
+  #isAsleep = false;
+  /** The network has changed since the stream of events was opened. */
+  #isDoubtful = false;
+  #isConnected = false;
+  #live: Transport | undefined;
+  #grant: Grant | undefined;
+  #opening: Transport | undefined;
+  /** Of the latest attempt; earlier ones that still wait for a token are dropped. */
+  #attempt = 0;
+  #isStarting = false;
+  #tries = 0;
+  #openedAt = 0;
+  #retryTimer: Timer | undefined;
+  #refreshTimer: Timer | undefined;
+  #upgradeTimer: Timer | undefined;
+  #regroupTimer: Timer | undefined;
+  #unwatch: (() => void) | undefined;
+
+  constructor(url: string, options: HexpushOptions, events: ConnectionEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#random = options.random ?? Math.random;
+    this.#credentials = new Credentials(options, this.#random);
+    this.#transports = new Transports(url, options);
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  get kind(): TransportKind | undefined {
+    return this.#live?.kind;
+  }
+
+  /** Resolves once the first attempt has begun. */
+  async connect(): Promise<void> {
+    if (this.#isWanted) return;
+    this.#isWanted = true;
+    this.#tries = 0;
+    this.#unwatch = watchPage({
+      wake: () => this.#wake(),
+      sleep: () => this.#sleep(),
+      networkChanged: () => this.#networkChanged(),
+    });
+    await this.#start();
+  }
+
+  async disconnect(): Promise<void> {
+    this.#isWanted = false;
+    this.#isAsleep = false;
+    await this.#stop({ code: 1000, reason: "" });
+  }
+
+  add(channel: Channel): void {
+    this.#channels.set(channel.name, channel);
+    if (this.#live?.kind === "websocket") this.#join(channel);
+    else this.#regroup();
+  }
+
+  async remove(channel: Channel): Promise<void> {
+    channel.close();
+    if (this.#channels.get(channel.name) !== channel) return;
+    this.#channels.delete(channel.name);
+    if (this.#live?.kind !== "websocket") this.#regroup();
+    await this.#live?.leave(channel.name);
+  }
+
+  /** @param isRefresh a live connection goes on until another token has opened the next one */
+  async #start(
+    kind = this.#transports.next(this.#channels.size),
+    isRefresh = false,
+  ): Promise<void> {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
+    void this.#opening?.close();
+    this.#opening = undefined;
+    const attempt = ++this.#attempt;
+    this.#isStarting = kind !== undefined;
+    if (kind === undefined) return;
+    const grant = await this.#credentials.get().catch((error: unknown) => {
+      const cause = error instanceof Error ? error : undefined;
+      return new HexpushError("credentials", "no token or parameters could be had", cause);
+    });
+    if (attempt !== this.#attempt) return;
+    this.#isStarting = false;
+    if (grant instanceof HexpushError) {
+      this.#events.failed(grant);
+      if (attempt === this.#attempt) this.#retry({ code: 1006, reason: "" }, isRefresh);
+    } else if (isRefresh && this.#live !== undefined && sameToken(grant, this.#grant)) {
+      this.#refreshLater(grant);
+    } else {
+      this.#open(kind, grant, isRefresh);
+    }
+  }
+
+  #open(kind: TransportKind, grant: Grant, isRefresh: boolean): void {
+    if (kind === "sse") {
+      // Two streams of one channel would bring its messages twice.
+      void this.#live?.close();
+      this.#live = undefined;
+      this.#streamed = new Set(this.#channels.values());
+    }
+    const events: TransportEvents = {
+      open: () => this.#opened(transport, grant),
+      closed: (close) => this.#closed(transport, close, isRefresh),
+      joined: (name, response) => this.#channels.get(name)?.joined(response),
+      denied: (name, response) => this.#rejoin(name, (channel) => channel.denied(response)),
+      dropped: (name, why) => this.#rejoin(name, (channel) => channel.dropped(why)),
+      message: (name, message) => this.#channels.get(name)?.receive(message),
+    };
+    const view = { channels: new Set(this.#channels.keys()), cursor: this.#cursor };
+    const transport = this.#transports.build(kind, grant, view, events);
+    this.#opening = transport;
+  }
+
+  #opened(transport: Transport, grant: Grant): void {
+    // Its successor joins from where it has come to; what it still brings is among what is missed.
+    void this.#live?.close();
+    this.#opening = undefined;
+    this.#live = transport;
+    this.#grant = grant;
+    this.#isDoubtful = false;
+    this.#openedAt = Date.now();
+    this.#transports.opened(transport.kind);
+    clearTimeout(this.#upgradeTimer);
+    if (transport.kind === "sse") this.#upgradeLater();
+    this.#refreshLater(grant);
+    for (const channel of this.#channels.values()) {
+      channel.pause();
+      if (transport.kind === "websocket") this.#join(channel);
+    }
+    if (this.#isConnected) return;
+    this.#isConnected = true;
+    this.#events.connected();
+  }
+
+  #closed(transport: Transport, close: Close, isRefresh: boolean): void {
+    const wasLive = transport === this.#live;
+    if (wasLive) this.#live = undefined;
+    else this.#opening = undefined;
+    if (!wasLive && !isOffline()) this.#transports.failed(transport.kind);
+    if (this.#live !== undefined) {
+      // The other one goes on: a new token did not open a connection, or WebSockets stay blocked.
+      if (this.#live.kind === transport.kind) this.#retry(close, isRefresh);
+      else if (this.#isDoubtful) void this.#start("sse");
+      else this.#upgradeLater();
+      return;
+    }
+    clearTimeout(this.#refreshTimer);
+    clearTimeout(this.#upgradeTimer);
+    for (const channel of this.#channels.values()) channel.pause();
+    const attempt = this.#attempt;
+    const isLast = isTokenOver(close) && !this.#credentials.renewable;
+    this.#lost(close, !isLast);
+    if (isLast) this.#giveUp(close);
+    else if (close.code !== 1000 && close.code !== 1001 && close.code !== 1012) {
+      const what = wasLive ? "closed" : "connect";
+      this.#events.failed(
+        new HexpushError(what, `connection ${wasLive ? "lost" : "failed"}: ${said(close)}`),
+      );
+    }
+    // The application may have called for something else by now.
+    const isSettled = !this.#isWanted || attempt !== this.#attempt;
+    if (!isSettled && !this.#isStarting && this.#opening === undefined) this.#retry(close, false);
+  }
+
+  #giveUp(close: Close): void {
+    this.#isWanted = false;
+    void this.#stop(close);
+    const error = new HexpushError("token", `${close.reason}, and there is no way to get another`);
+    for (const channel of this.#channels.values()) channel.failed(error);
+    this.#events.failed(error);
+  }
+
+  #retry(close: Close, isRefresh: boolean): void {
+    if (this.#live === undefined && this.#openedAt > 0) {
+      if (Date.now() - this.#openedAt >= STABLE_MS) this.#tries = 0;
+      this.#openedAt = 0;
+    }
+    this.#tries += 1;
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => {
+      void (isRefresh ? this.#start(this.#live?.kind, true) : this.#start());
+    }, this.#delayMs(close));
+  }
+
+  #delayMs({ code, reason }: Close): number {
+    const hint = code === 1012 ? hintMs(reason) : undefined;
+    if (hint !== undefined) return hint;
+    if (isTokenOver({ code, reason }) && this.#tries === 1) return 0;
+    const { socketReconnectAlgorithm, reconnect } = this.#options;
+    if (socketReconnectAlgorithm !== undefined) return socketReconnectAlgorithm(this.#tries);
+    const bounds = { minMs: reconnect?.minMs ?? 500, maxMs: reconnect?.maxMs ?? 30_000 };
+    // A server that drains or is overloaded says so to many at once.
+    const extra = code === 1012 || code === 1013 ? 2 : 0;
+    return backoffMs(this.#tries + extra, bounds, this.#random);
+  }
+
+  #refreshLater({ refreshMs }: Grant): void {
+    clearTimeout(this.#refreshTimer);
+    if (refreshMs === undefined) return;
+    const delay = Math.min(Math.max(refreshMs, 1_000), TIMER_MS_MAX);
+    this.#refreshTimer = setTimeout(() => void this.#start(this.#live?.kind, true), delay);
+  }
+
+  #upgradeLater(): void {
+    clearTimeout(this.#upgradeTimer);
+    if (!this.#transports.hasWebSocket) return;
+    const delay = this.#options.webSocketRetryMs ?? 600_000;
+    this.#upgradeTimer = setTimeout(() => this.#upgrade(), delay);
+  }
+
+  #upgrade(): void {
+    if (this.#opening === undefined && !this.#isStarting) void this.#start("websocket");
+    else this.#upgradeLater();
+  }
+
+  #join(channel: Channel): void {
+    clearTimeout(channel.retry);
+    this.#live?.join(channel.name, channel.joinParams);
+  }
+
+  /** With server-sent events, what was denied is asked for again with the next stream. */
+  #rejoin(name: string, tell: (channel: Channel) => void): void {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return;
+    channel.failures += 1;
+    tell(channel);
+    if (this.#channels.get(name) !== channel || this.#live?.kind !== "websocket") return;
+    const delay = backoffMs(channel.failures, REJOIN_BOUNDS, this.#random);
+    clearTimeout(channel.retry);
+    channel.retry = setTimeout(() => this.#join(channel), delay);
+  }
+
+  /** Another set of channels needs another stream of events. */
+  #regroup(): void {
+    clearTimeout(this.#regroupTimer);
+    this.#regroupTimer = setTimeout(() => {
+      if (!this.#isWanted || this.#isAsleep || this.#isStarting) return;
+      const current = this.#live ?? this.#opening;
+      if (current === undefined) {
+        if (this.#retryTimer === undefined) void this.#start();
+      } else if (current.kind === "sse" && this.#channels.size === 0) {
+        void current.close();
+        this.#live = undefined;
+        this.#opening = undefined;
+      } else if (current.kind === "sse" && this.#needsAnotherStream()) {
+        void this.#start("sse");
+      }
+    }, REGROUP_MS);
+  }
+
+  #needsAnotherStream(): boolean {
+    const channels = [...this.#channels.values()];
+    if (channels.some((channel) => !this.#streamed.has(channel))) return true;
+    // What comes for a channel that was left is ignored. To be rid of it is worth another stream
+    // only where no other channel loses its place by that.
+    const isSmaller = channels.length < this.#streamed.size;
+    return isSmaller && channels.every(({ name }) => this.#cursor.covers.has(name));
+  }
+
+  #wake(): void {
+    if (!this.#isWanted) return;
+    if (this.#isAsleep || this.#retryTimer !== undefined) {
+      this.#isAsleep = false;
+      void this.#start(this.#live?.kind, this.#live !== undefined);
+    } else {
+      this.#live?.probe();
+    }
+  }
+
+  #networkChanged(): void {
+    if (!this.#isWanted || this.#isAsleep) return;
+    if (this.#live?.kind === "sse") {
+      // The stream would not notice for long that its network is gone.
+      this.#isDoubtful = true;
+      void this.#start(this.#transports.hasWebSocket ? "websocket" : "sse");
+    } else if (this.#live !== undefined) this.#live.probe();
+    else void this.#start();
+  }
+
+  #sleep(): void {
+    if (!this.#isWanted || this.#isAsleep) return;
+    this.#isAsleep = true;
+    void this.#stop({ code: 1000, reason: "the page sleeps" });
+  }
+
+  #lost(close: Close, willReconnect: boolean): void {
+    if (!this.#isConnected) return;
+    this.#isConnected = false;
+    this.#events.disconnected({ code: close.code, reason: close.reason, willReconnect });
+  }
+
+  async #stop(close: Close): Promise<void> {
+    this.#attempt += 1;
+    this.#isStarting = false;
+    for (const timer of [this.#retryTimer, this.#refreshTimer, this.#upgradeTimer]) {
+      clearTimeout(timer);
+    }
+    clearTimeout(this.#regroupTimer);
+    this.#retryTimer = undefined;
+    if (!this.#isWanted) this.#unwatch?.();
+    const closing = [this.#opening?.close(), this.#live?.close()];
+    this.#opening = undefined;
+    this.#live = undefined;
+    for (const channel of this.#channels.values()) channel.pause();
+    this.#lost(close, this.#isWanted);
+    await Promise.all(closing);
+  }
+}
+
+function isTokenOver({ code, reason }: Close): boolean {
+  return code === 1008 && /\btoken (expired|revoked)\b/.test(reason);
+}
+
+function sameToken(a: Grant, b: Grant | undefined): boolean {
+  return a.token === b?.token && a.params.token === b?.params.token;
+}
+
+function said({ code, reason }: Close): string {
+  return reason === "" ? `code ${code}` : `code ${code}, ${reason}`;
+}

@@ -1,0 +1,83 @@
+import type { EventSourceLike } from "./types.js";
+
+type EventListener = (event: { readonly data: string; readonly lastEventId: string }) => void;
+
+/**
+ * Server-sent events on top of `fetch`, where there is no EventSource, as in Node. It reads one
+ * stream to its end and then reports `error`; whoever uses it starts the next one.
+ *
+ * The format: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+ */
+export class FetchEventSource implements EventSourceLike {
+  readonly #listeners = new Map<string, EventListener[]>();
+  readonly #abort = new AbortController();
+  #lastEventId = "";
+  #event = "";
+  #data: string[] = [];
+
+  constructor(url: string) {
+    void this.#read(url);
+  }
+
+  addEventListener(type: string, listener: (event: never) => void): void {
+    const listeners = this.#listeners.get(type) ?? [];
+    this.#listeners.set(type, [...listeners, listener as EventListener]);
+  }
+
+  close(): void {
+    this.#listeners.clear();
+    this.#abort.abort();
+  }
+
+  async #read(url: string): Promise<void> {
+    try {
+      const response = await fetch(url, {
+        headers: { accept: "text/event-stream" },
+        signal: this.#abort.signal,
+      });
+      const type = response.headers.get("content-type") ?? "";
+      if (response.ok && response.body !== null && type.startsWith("text/event-stream")) {
+        this.#emit("open", "");
+        await this.#readLines(response.body.getReader());
+      } else {
+        this.#abort.abort();
+      }
+    } catch {
+      // Reported below, like the stream's ordinary end.
+    }
+    this.#emit("error", "");
+  }
+
+  async #readLines(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+    // Also drops the byte order mark that a stream may begin with.
+    const decoder = new TextDecoder();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      rest += decoder.decode(value, { stream: true });
+      // A carriage return at the end may be half of a line's end.
+      const lines = rest.split(/\r\n|\n|\r(?!$)/);
+      rest = lines.pop() ?? "";
+      for (const line of lines) this.#readLine(line);
+    }
+  }
+
+  #readLine(line: string): void {
+    if (line === "") {
+      if (this.#data.length > 0) this.#emit(this.#event || "message", this.#data.join("\n"));
+      this.#event = "";
+      this.#data = [];
+      return;
+    }
+    const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line) ?? [];
+    if (field === "data") this.#data.push(value);
+    else if (field === "event") this.#event = value;
+    else if (field === "id" && !value.includes("\0")) this.#lastEventId = value;
+  }
+
+  #emit(type: string, data: string): void {
+    const event = { data, lastEventId: this.#lastEventId };
+    for (const listener of this.#listeners.get(type) ?? []) listener(event);
+  }
+}

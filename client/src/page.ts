@@ -1,0 +1,53 @@
+/** What happens to the page around a connection. */
+export interface PageEvents {
+  /** It is seen again, or runs again. */
+  wake(): void;
+  /** It is about to be frozen, or left: it would not notice what becomes of its connections. */
+  sleep(): void;
+  /** It has a network again, or another one. */
+  networkChanged(): void;
+}
+
+interface Target {
+  addEventListener?(type: string, listener: () => void): void;
+  removeEventListener?(type: string, listener: () => void): void;
+}
+
+export interface PageScope extends Target {
+  readonly document?: Target & { readonly visibilityState?: string };
+  readonly navigator?: { readonly connection?: Target; readonly onLine?: boolean };
+}
+
+/**
+ * Nothing where there is no page, as in Node.
+ *
+ * @returns what stops it
+ */
+export function watchPage(events: PageEvents, scope = globalThis as PageScope): () => void {
+  const { document, navigator } = scope;
+  if (document === undefined) return () => undefined;
+  const wake = () => events.wake();
+  const sleep = () => events.sleep();
+  const networkChanged = () => events.networkChanged();
+  const seen = () => {
+    if (document.visibilityState !== "hidden") events.wake();
+  };
+  const watched: [Target | undefined, string, () => void][] = [
+    [scope, "online", networkChanged],
+    [navigator?.connection, "change", networkChanged],
+    [scope, "pageshow", wake],
+    [scope, "pagehide", sleep],
+    [document, "visibilitychange", seen],
+    [document, "freeze", sleep],
+    [document, "resume", wake],
+  ];
+  for (const [target, type, listener] of watched) target?.addEventListener?.(type, listener);
+  return () => {
+    for (const [target, type, listener] of watched) target?.removeEventListener?.(type, listener);
+  };
+}
+
+/** Whether the browser is sure that there is no network. */
+export function isOffline(scope = globalThis as PageScope): boolean {
+  return scope.navigator?.onLine === false;
+}

@@ -1,0 +1,5 @@
+// What a script tag loads: the class as a global of the same name.
+
+import { Hexpush } from "./hexpush.js";
+
+(globalThis as { Hexpush?: typeof Hexpush }).Hexpush = Hexpush;

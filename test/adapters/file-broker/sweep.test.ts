@@ -1,0 +1,98 @@
+import { describe, expect, it } from "vitest";
+import type { FileBrokerOptions } from "../../../src/adapters/file-broker/file-broker.js";
+import { Store } from "../../../src/adapters/file-broker/store.js";
+import { testDirectory } from "./directory.js";
+import { startNode } from "./node.js";
+
+/** How many records each table has, of a broker that has stopped. */
+async function stored(directory: string) {
+  const store = Store.open(directory);
+  const count = (table: { getCount(): number }) => table.getCount();
+  const { messages, channels, due, claims, claimEnds } = store;
+  const counts = [messages, channels, due, claims, claimEnds].map(count);
+  await store.close();
+  const [m, ch, d, c, e] = counts;
+  return { messages: m, channels: ch, due: d, claims: c, claimEnds: e };
+}
+
+/** Lets brokers work until they find nothing more to do. */
+async function swept(directory: string, options: Partial<FileBrokerOptions>) {
+  let last = "";
+  for (;;) {
+    const node = await startNode(directory, { ...options, sweepEveryMs: 5 });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await node.broker.stop();
+    const counts = await stored(directory);
+    if (JSON.stringify(counts) === last) return counts;
+    last = JSON.stringify(counts);
+  }
+}
+
+describe("the file broker's work in the background", () => {
+  it("removes what is too old, and forgets channels of which nothing is left", async () => {
+    const directory = testDirectory();
+    let now = 0;
+    const options = {
+      now: () => now,
+      historyLimits: () => ({ size: 1000, ttl: 60 }),
+      idempotencyKeysMax: 2000,
+      idempotencyWindowMs: 60_000,
+      sweepEveryMs: 1_000_000,
+    };
+    const before = await startNode(directory, options);
+    const start = await before.broker.position("a");
+    const channels = Array.from({ length: 700 }, (_, n) => `${n}`);
+    await before.publish({ channel: channels, idempotency: { key: "many", fingerprint: "f" } });
+    await Promise.all(
+      Array.from({ length: 900 }, (_, n) =>
+        before.publish({ channel: "a", idempotency: { key: `${n}`, fingerprint: "f" } }),
+      ),
+    );
+    now = 30_000;
+    await before.publish({ channel: "a", event: "last" });
+    await before.publish({ channel: "b", event: "only" });
+    await before.broker.stop();
+    const all = { messages: 1602, channels: 702, due: 702, claims: 901, claimEnds: 901 };
+    expect(await stored(directory)).toEqual(all);
+
+    now = 60_000;
+    const some = { messages: 2, channels: 2, due: 2, claims: 0, claimEnds: 0 };
+    expect(await swept(directory, options)).toEqual(some);
+
+    const again = await startNode(directory, options);
+    const gone = { recovered: false, events: [] };
+    expect(await again.history("a", { since: start })).toMatchObject(gone);
+    expect(await again.history("0", { since: start })).toMatchObject(gone);
+    const [lastOld] = before.messages("a").slice(-2);
+    expect(await again.history("a", { since: lastOld?.id })).toMatchObject({
+      recovered: true,
+      events: ["last"],
+    });
+    expect(await again.history("0", { since: lastOld?.id })).toMatchObject({ recovered: true });
+    await again.broker.stop();
+
+    now = 90_000;
+    const none = { messages: 0, channels: 0, due: 0, claims: 0, claimEnds: 0 };
+    expect(await swept(directory, options)).toEqual(none);
+    const end = await startNode(directory, options);
+    expect(await end.history("a", { since: lastOld?.id })).toMatchObject(gone);
+    const position = await end.broker.position("a");
+    expect(await end.history("a", { since: position })).toMatchObject({ recovered: true });
+  });
+
+  it("lets pushes come between, and keeps what they add to a channel that is being forgotten", async () => {
+    const directory = testDirectory();
+    let now = 0;
+    const options = { now: () => now, historyLimits: () => ({ size: 5000, ttl: 60 }) };
+    const node = await startNode(directory, { ...options, sweepEveryMs: 1 });
+    await Promise.all(Array.from({ length: 3000 }, () => node.publish({ channel: "a" })));
+    now = 60_000;
+    const events = Array.from({ length: 50 }, (_, n) => `${n}`);
+    for (const event of events) {
+      await node.publish({ channel: "a", event });
+      expect((await node.history("a")).events).toEqual(events.slice(0, Number(event) + 1));
+    }
+    await node.broker.stop();
+    expect(await swept(directory, options)).toMatchObject({ messages: 50, channels: 1, due: 1 });
+  });
+});

@@ -1,0 +1,61 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ChannelLog, type LogEntry } from "../../../src/adapters/memory/channel-log.js";
+import { Json } from "../../../src/domain/json.js";
+
+describe("a channel's log", () => {
+  const step = fc.oneof(
+    { weight: 8, arbitrary: fc.constant("append" as const) },
+    { weight: 1, arbitrary: fc.constant("drop" as const) },
+    { weight: 3, arbitrary: fc.integer({ min: 1, max: 6000 }) },
+  );
+
+  it("is a list that loses its oldest entries, whatever comes when", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 30 }),
+        fc.constantFrom(2, 10, 1000),
+        fc.array(step, { maxLength: 120 }),
+        (size, ttl, steps) => {
+          const log = new ChannelLog("a", { size, ttl }, 5);
+          const empty = log.bytes;
+          let list: LogEntry[] = [];
+          let [now, sequence, trimmedTo, most] = [0, 10, 5, 0];
+          const drop = (count: number) => {
+            for (const gone of list.splice(0, count)) trimmedTo = gone.sequence;
+          };
+          for (const each of steps) {
+            if (each === "append") {
+              sequence += 3;
+              const bytes = 100 + (sequence % 7);
+              const entry = { sequence, at: now, event: `${sequence}`, data: Json.null, bytes };
+              if (list.length === size) drop(1);
+              list = [...list, entry];
+              log.append(entry);
+            } else if (each === "drop") {
+              drop(1);
+              log.dropOldest();
+            } else {
+              now += each;
+              drop(list.filter(({ at }) => now - at >= ttl * 1000).length);
+              log.expire(now);
+            }
+            most = Math.max(most, list.length);
+            expect([log.length, log.trimmedTo]).toEqual([list.length, trimmedTo]);
+            expect(log.newest).toBe(list.at(-1)?.sequence ?? trimmedTo);
+            for (const from of [0, trimmedTo, sequence - 7, sequence - 6, sequence]) {
+              const behind = list.filter((entry) => entry.sequence > from);
+              expect(log.behind(from, Number.POSITIVE_INFINITY)).toEqual(behind);
+              expect(log.behind(from, 2)).toEqual(behind.slice(0, 2));
+            }
+            const bytes = list.reduce((sum, entry) => sum + entry.bytes, 0);
+            const slots = (log.bytes - empty - bytes) / 8;
+            expect(slots).toBeGreaterThanOrEqual(most);
+            expect(slots).toBeLessThanOrEqual(Math.max(4, Math.min(size, 2 * most)));
+          }
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+});

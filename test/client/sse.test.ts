@@ -1,0 +1,307 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { FetchEventSource } from "../../client/src/fetch-event-source.js";
+import { eventsUrl, socketUrl } from "../../client/src/urls.js";
+import { Inbox } from "../support/inbox.js";
+import { joined, listen, message, recovered, useRig } from "./rig.js";
+
+describe("where WebSockets are blocked", () => {
+  const rig = useRig();
+
+  it("the client turns to server-sent events after two attempts", async () => {
+    rig.server.refuseWebSockets = true;
+    const client = rig.client({ token: "t" });
+    const told = listen(client, "news");
+    await client.connect();
+    expect(await told.next()).toEqual(joined);
+    rig.server.push("news", "e", 1);
+
+    expect(await told.next()).toEqual(message(1));
+    expect(client.transport).toBe("sse");
+    expect(rig.server.connects.items).toEqual([
+      { url: "/push_socket/websocket?vsn=2.0.0", token: "t" },
+      { url: "/push_socket/websocket?vsn=2.0.0", token: "t" },
+      { url: "/push_events?token=t&channel=news", token: "t" },
+    ]);
+    expect(rig.log.items).toEqual(["error connect", "error connect", "connect"]);
+  });
+
+  it("it does not where WebSockets are all that it may use, or once one has worked", async () => {
+    const only = rig.client({ transports: ["websocket"] });
+    listen(only, "news");
+    const both = rig.client();
+    const told = listen(both, "news");
+    await both.connect();
+    await told.next();
+    rig.server.refuseWebSockets = true;
+    await only.connect();
+    rig.server.cut();
+    await rig.server.connects.take(12);
+    rig.server.refuseWebSockets = false;
+    await told.next(({ kind }) => kind === "recovered");
+
+    const kinds = rig.server.connects.items.map(({ url }) => url.slice(0, 12));
+    expect(new Set([...kinds, "/push_socket"])).toEqual(new Set(["/push_socket"]));
+    expect(both.transport).toBe("websocket");
+  });
+
+  it("it tries the one and the other in turn while neither works", async () => {
+    rig.server.refuseWebSockets = true;
+    rig.server.refuseStreams = true;
+    const client = rig.client();
+    listen(client, "news");
+    await client.connect();
+    const kinds = (await rig.server.connects.take(8)).map(({ url }) => url.slice(6, 11));
+
+    const [socket, events] = ["socke", "event"];
+    expect(kinds).toEqual([socket, socket, events, events, socket, socket, events, events]);
+  });
+
+  it("it goes back to a WebSocket once that works, and loses nothing", async () => {
+    rig.server.refuseWebSockets = true;
+    const client = rig.client({ webSocketRetryMs: 30 });
+    const told = listen(client, "news");
+    await client.connect();
+    await told.next();
+    rig.server.push("news", "e", 1);
+    expect(await told.next()).toEqual(message(1));
+    expect(client.transport).toBe("sse");
+    // Attempts that fail leave the stream alone.
+    await new Promise((done) => setTimeout(done, 100));
+    rig.server.push("news", "e", 2);
+    expect(await told.next()).toEqual(message(2));
+
+    rig.server.refuseWebSockets = false;
+    await rig.server.joins.next(({ payload }) => payload.last_event_id === "p2");
+    rig.server.push("news", "e", 3);
+    expect(await told.take(3)).toEqual([joined, recovered(true), message(3)]);
+    expect(client.transport).toBe("websocket");
+    expect(rig.server.listeners.size).toBe(1);
+    expect(rig.log.items.filter((line) => line !== "error connect")).toEqual(["connect"]);
+  });
+});
+
+describe("with server-sent events", () => {
+  const rig = useRig();
+  const client = () => rig.client({ transports: ["sse"] });
+
+  it("channels that are subscribed together share one stream, and a later one joins it", async () => {
+    const events = client();
+    const told = ["a", "b"].map((name) => listen(events, name));
+    await events.connect();
+    for (const inbox of told) expect(await inbox.next()).toEqual(joined);
+    rig.server.push("a", "e", 1);
+    rig.server.push("b", "e", 1);
+    for (const inbox of told) expect(await inbox.next()).toEqual(message(1));
+
+    const late = listen(events, "c");
+    expect(await late.next()).toEqual(joined);
+    rig.server.push("a", "e", 2);
+    rig.server.push("c", "e", 2);
+    expect(await late.next()).toEqual(message(2));
+    expect(await told[0]?.take(3)).toEqual([joined, recovered(true), message(2)]);
+    const urls = rig.server.connects.items.map(({ url }) => url.replace(/last.*/, "…"));
+    expect(urls).toEqual([
+      "/push_events?channel=a&channel=b",
+      "/push_events?channel=a&channel=b&channel=c&…",
+    ]);
+    expect(rig.log.items).toEqual(["connect"]);
+  });
+
+  it("an unsubscribed channel brings nothing more, and the last one ends the stream", async () => {
+    const events = client();
+    const a = listen(events, "a");
+    const b = listen(events, "b");
+    await events.connect();
+    await a.next();
+    await b.next();
+    await events.unsubscribe("a");
+    rig.server.push("a", "e", 1);
+    rig.server.push("b", "e", 1);
+    expect(await b.next()).toEqual(message(1));
+    expect(a.items).toEqual([]);
+
+    // Now that there is a cursor, being rid of the other channel costs nothing.
+    const c = listen(events, "c");
+    expect(await c.next()).toEqual(joined);
+    await events.unsubscribe("c");
+    const { url } = await rig.server.connects.next(({ url }) => url.includes("channel=c"));
+    expect(url).not.toContain("channel=a");
+
+    await events.unsubscribe("b");
+    await expect.poll(() => rig.server.listeners.size).toBe(0);
+    const again = listen(events, "b");
+    expect(await again.next()).toEqual(joined);
+  });
+
+  it("what cannot be resumed is told channel by channel", async () => {
+    rig.server.historyLength = 2;
+    const events = client();
+    const a = listen(events, "a");
+    const b = listen(events, "b");
+    await events.connect();
+    for (const [name, inbox] of [["a", a] as const, ["b", b] as const]) {
+      await inbox.next();
+      rig.server.push(name, "e", 0);
+      expect(await inbox.next()).toEqual(message(0));
+    }
+    rig.server.cut();
+    for (const n of [1, 2, 3]) rig.server.push("a", "e", n);
+    rig.server.push("b", "e", 1);
+
+    expect(await b.take(3)).toEqual([joined, recovered(true), message(1)]);
+    expect(await a.take(2)).toEqual([joined, recovered(false)]);
+    rig.server.push("a", "e", 4);
+    expect(await a.next()).toEqual(message(4));
+  });
+
+  it("a channel that was silent since before any cursor is not taken for whole", async () => {
+    const events = client();
+    const told = listen(events, "a");
+    await events.connect();
+    await told.next();
+    rig.server.cut();
+
+    expect(await told.take(2)).toEqual([joined, recovered(false)]);
+  });
+
+  it("a stream that begins with a cursor makes silent channels whole too", async () => {
+    rig.server.sendsReady = true;
+    const events = client();
+    const told = listen(events, "a");
+    await events.connect();
+    await told.next();
+    rig.server.cut();
+    rig.server.push("a", "e", 1);
+
+    expect(await told.take(3)).toEqual([joined, recovered(true), message(1)]);
+  });
+
+  it("a denied channel is told, and the others go on", async () => {
+    const events = client();
+    const denied = listen(events, "secret");
+    const told = listen(events, "news");
+    await events.connect();
+    expect(await denied.next()).toEqual({ kind: "denied", reason: "members only" });
+    expect(await told.next()).toEqual(joined);
+    rig.server.push("secret", "e", 1);
+    rig.server.push("news", "e", 1);
+
+    expect(await told.next()).toEqual(message(1));
+    expect(denied.items).toEqual([]);
+  });
+
+  it("one stream is closed before the next is asked for", async () => {
+    let open = 0;
+    const others: number[] = [];
+    class Counted extends FetchEventSource {
+      constructor(url: string) {
+        others.push(open++);
+        super(url);
+      }
+      override close(): void {
+        open -= 1;
+        super.close();
+      }
+    }
+    const events = rig.client({ transports: ["sse"], EventSource: Counted });
+    const told = listen(events, "a");
+    await events.connect();
+    await told.next();
+    await listen(events, "b").next();
+
+    expect(others).toEqual([0, 0]);
+  });
+
+  it("an EventSource is used where there is one, and its own reconnecting is not", async () => {
+    const made: string[] = [];
+    class Given extends FetchEventSource {
+      constructor(url: string) {
+        super(url);
+        made.push(url);
+      }
+    }
+    const events = rig.client({ transports: ["sse"], EventSource: Given });
+    const told = listen(events, "news");
+    await events.connect();
+    await told.next();
+    rig.server.cut();
+    await told.next(({ kind }) => kind === "recovered");
+
+    expect(made).toHaveLength(2);
+  });
+});
+
+describe("the URLs", () => {
+  it("are the socket's with another scheme and path", () => {
+    const of = (url: string) => eventsUrl({ url }, {}, ["a b", "ü&"], "c=");
+    const query = "?channel=a+b&channel=%C3%BC%26&last_event_id=c%3D";
+    expect(of("wss://host/push_socket")).toBe(`https://host/push_events${query}`);
+    expect(of("ws://host:1/below/push_socket/")).toBe(`http://host:1/below/push_events${query}`);
+    expect(of("https://host/other")).toBe(`https://host/push_events${query}`);
+    const given = { url: "wss://host/push_socket", eventsUrl: "https://other/e" };
+    expect(eventsUrl(given, { token: "t" }, ["a"], undefined)).toBe(
+      "https://other/e?token=t&channel=a",
+    );
+    expect(socketUrl("https://host/push_socket/", { a: 1 })).toBe(
+      "wss://host/push_socket/websocket?a=1&vsn=2.0.0",
+    );
+  });
+});
+
+describe("the reader without EventSource", () => {
+  it("reads the format however it is cut: line ends, comments, ids that stay, several data lines", async () => {
+    const text =
+      "\uFEFFdata: a\r\ndata: a\r\n\r\n: comment\ndata:b\rdata:  c\rid: 7\r\revent: x\ndata: ü\n\nid\ndata\n\nretry: 5\ndata: cut off";
+    const seen = new Inbox<string>("events");
+    for (const size of [1, 2, 3, 1000]) {
+      const server = createServer((_request, response) => {
+        response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" });
+        const bytes = Buffer.from(text);
+        const write = (at: number): void => {
+          if (at >= bytes.length) response.end();
+          else response.write(bytes.subarray(at, at + size), () => setImmediate(write, at + size));
+        };
+        write(0);
+      });
+      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+      onTestFinished(() => void server.close());
+      const { port } = server.address() as AddressInfo;
+      const source = new FetchEventSource(`http://127.0.0.1:${port}/`);
+      for (const type of ["open", "message", "x", "error"]) {
+        source.addEventListener(type, ({ data, lastEventId }: MessageEvent) =>
+          seen.push(`${type} ${data} ${lastEventId}`),
+        );
+      }
+      expect(await seen.takeUntil((line) => line.startsWith("error"))).toEqual([
+        "open  ",
+        "message a\na ",
+        "message b\n c 7",
+        "x ü 7",
+        "message  ",
+        "error  ",
+      ]);
+    }
+  });
+
+  it.each([
+    ["a refusal", 403, "text/event-stream"],
+    ["another type", 200, "text/html"],
+  ])("takes %s for an error", async (_what, status, type) => {
+    const server = createServer((_request, response) => {
+      response.writeHead(status, { "content-type": type });
+      response.end("data: x\n\n");
+    });
+    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const seen = new Inbox<string>("events");
+    const source = new FetchEventSource(`http://127.0.0.1:${port}/`);
+    for (const name of ["open", "message", "error"]) {
+      source.addEventListener(name, () => seen.push(name));
+    }
+
+    expect(await seen.next()).toBe("error");
+  });
+});
