@@ -47,14 +47,17 @@ export async function startPhoenix(
 ): Promise<PhoenixServer> {
   const logged: string[] = [];
   const log = (_fields: object, text: string) => void logged.push(text);
-  const transport = new PhoenixTransport({
+  const { fullness } = given;
+  const transport: PhoenixTransport = new PhoenixTransport({
     policy: { ...allowAll, ...given.policy },
     origins: given.origins ?? anyOrigin,
     limits: { ...LIMITS, ...given.limits },
     log: { info: log, warn: log },
     ...(given.listener && { listener: given.listener }),
     ...(given.now && { now: given.now }),
-    ...(given.fullness && { fullness: given.fullness }),
+    ...(fullness && {
+      fullness: (channel) => fullness(channel, transport.subscribers(channel)),
+    }),
   });
   const handler = (_request: unknown, response: { end(body: string): unknown }) =>
     void response.end("http");

@@ -14,7 +14,7 @@ export interface StreamDoorOptions {
   readonly policy: AuthPolicy;
   readonly origins: OriginRule;
   readonly limits: StreamLimits;
-  readonly fullness?: (channel: string, subscribers: number) => string | undefined;
+  readonly fullness?: (channel: string) => string | undefined;
   readonly log: SseLog;
 }
 
@@ -153,7 +153,7 @@ export class StreamDoor {
     if (fullness === undefined) return { allowed, denied };
     const full: Denied[] = [];
     for (const channel of allowed) {
-      const reason = fullness(channel, streams.of(channel).size);
+      const reason = fullness(channel);
       if (reason !== undefined) full.push({ channel, reason });
     }
     if (full.length === 0) return { allowed, denied };

@@ -34,8 +34,8 @@ export interface SseTransportOptions {
   /** Seconds since 1970, for the end of identities. */
   readonly now: () => number;
   readonly listener?: PushListener;
-  /** As with Phoenix sockets: words for the client that refuse a join which was allowed, or undefined. */
-  readonly fullness?: (channel: string, subscribers: number) => string | undefined;
+  /** Asked when a join was allowed: words for the client that refuse it, or undefined. */
+  readonly fullness?: (channel: string) => string | undefined;
   /** From 0 up to 1, to spread when clients come back. @defaultValue Math.random */
   readonly random?: () => number;
   readonly log: SseLog;

@@ -11,8 +11,23 @@ export interface UwsServerOptions {
   readonly port: number;
   readonly handler: NodeRequestHandler;
   readonly sockets: PhoenixTransport;
+  /** Answers that the handler keeps open. @defaultValue none */
+  readonly streams?: OpenStreams;
   /** Whether a stop closes the sockets spread over its time, or all of them at its end. */
   readonly drainSockets: boolean;
+}
+
+/** What is drained beside the sockets. */
+export interface OpenStreams {
+  readonly openSockets: number;
+  /** Takes new ones, also after a drain. */
+  start(): void;
+  /** Takes no new ones. */
+  startDrain(): void;
+  /** Ends up to `count` so that their clients come back. */
+  closeForDrain(count: number): void;
+  /** Cuts what is left. */
+  stop(): void;
 }
 
 /** LIBUS_LISTEN_EXCLUSIVE_PORT: without it two servers would share a port without a word. */
@@ -33,10 +48,13 @@ export class UwsServer {
   readonly #bridge: HttpBridge;
   #app: TemplatedApp | undefined;
   #listening: us_listen_socket | undefined;
+  readonly #drained: readonly Pick<OpenStreams, "openSockets" | "startDrain" | "closeForDrain">[];
   #draining = false;
 
   constructor(options: UwsServerOptions) {
     this.#options = options;
+    this.#drained =
+      options.streams === undefined ? [options.sockets] : [options.sockets, options.streams];
     this.#bridge = new HttpBridge(options.handler, { isDraining: () => this.#draining });
   }
 
@@ -45,7 +63,7 @@ export class UwsServer {
    * @throws {ListenError} where the address cannot be had.
    */
   async start(): Promise<number> {
-    const { host, port, sockets } = this.#options;
+    const { host, port, sockets, streams } = this.#options;
     await assertFree(host, port);
     // Its own header field names the library and its version to every stranger.
     (uws as unknown as { _cfg(key: string): void })._cfg("silent");
@@ -53,6 +71,7 @@ export class UwsServer {
     this.#app = app;
     this.#draining = false;
     sockets.attach(app);
+    streams?.start();
     // What comes here is no upgrade: uWebSockets.js's own route takes those.
     app.any(SOCKET_PATH, (response) =>
       refuse(response, 400, "This path takes WebSocket connections."),
@@ -96,29 +115,35 @@ export class UwsServer {
     ]);
     deadline.cancel();
     // Those that were not to be disturbed, or are too many for the time.
-    this.#options.sockets.closeForDrain(Number.POSITIVE_INFINITY);
+    for (const each of this.#drained) each.closeForDrain(Number.POSITIVE_INFINITY);
     await new Promise((resolve) => setTimeout(resolve, Math.min(GOODBYE_MS, timeoutMs)));
     this.#close();
   }
 
+  /** Sockets and streams are spread alike, each over the whole time. */
   async #drainSockets(timeoutMs: number): Promise<void> {
-    const { sockets, drainSockets } = this.#options;
-    sockets.startDrain();
-    const open = sockets.openSockets;
     const steps = Math.max(1, Math.floor((timeoutMs * DRAIN_SPREAD) / DRAIN_STEP_MS));
-    const batch = Math.max(DRAIN_BATCH_MIN, Math.ceil(open / steps));
-    while (this.#app !== undefined && sockets.openSockets > 0) {
-      if (drainSockets) sockets.closeForDrain(batch);
-      if (sockets.openSockets > 0) {
-        await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
+    const batches = this.#drained.map((each) => {
+      each.startDrain();
+      return Math.max(DRAIN_BATCH_MIN, Math.ceil(each.openSockets / steps));
+    });
+    while (this.#app !== undefined && this.#hasOpen()) {
+      if (this.#options.drainSockets) {
+        for (const [at, each] of this.#drained.entries()) each.closeForDrain(batches[at] as number);
       }
+      if (this.#hasOpen()) await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
     }
+  }
+
+  #hasOpen(): boolean {
+    return this.#drained.some(({ openSockets }) => openSockets > 0);
   }
 
   #close(): void {
     this.#app?.close();
     this.#app = undefined;
     this.#options.sockets.detach();
+    this.#options.streams?.stop();
   }
 }
 
