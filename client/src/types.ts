@@ -50,7 +50,7 @@ export class HexpushError extends Error {
 }
 
 export interface Disconnect {
-  /** The WebSocket's close code; 1006 where there was none, and with server-sent events. */
+  /** The close code, which a stream of events tells too; 1006 where there was none. */
   readonly code: number;
   readonly reason: string;
   /** Whether the client comes back by itself. */
@@ -99,7 +99,8 @@ export interface SubscribeOptions {
   readonly params?: Readonly<Record<string, unknown>>;
   /**
    * Start behind this message instead of now, for instance where a page was rendered with the
-   * messages up to it. `recovered` tells whether that was possible.
+   * messages up to it. `recovered` tells whether that was possible; with server-sent events it is
+   * not.
    */
   readonly lastEventId?: Position;
 }
