@@ -58,6 +58,21 @@ describe("where WebSockets are blocked", () => {
     expect(kinds).toEqual([socket, socket, events, events, socket, socket, events, events]);
   });
 
+  it("it tries the stream twice as often where that has worked before", async () => {
+    rig.server.refuseWebSockets = true;
+    const client = rig.client();
+    const told = listen(client, "news");
+    await client.connect();
+    await told.next();
+    await rig.server.connects.take(3);
+    rig.server.refuseStreams = true;
+    rig.server.cut();
+    const kinds = (await rig.server.connects.take(6)).map(({ url }) => url.slice(6, 11));
+
+    const [socket, events] = ["socke", "event"];
+    expect(kinds).toEqual([events, events, socket, events, events, socket]);
+  });
+
   it("it goes back to a WebSocket once that works, and loses nothing", async () => {
     rig.server.refuseWebSockets = true;
     const client = rig.client({ webSocketRetryMs: 30 });
