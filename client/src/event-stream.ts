@@ -8,7 +8,7 @@ import {
   type Transport,
   type TransportEvents,
 } from "./transport.js";
-import type { EventSourceConstructor, EventSourceLike } from "./types.js";
+import type { EventSourceConstructor, EventSourceLike, StreamEvent } from "./types.js";
 
 /** How long a stream may take to say where it begins. Where no channel keeps history, none does. */
 const SETTLE_MS = 100;
@@ -16,11 +16,6 @@ const SETTLE_MS = 100;
 const LOST: Close = { code: 1006, reason: "the stream of events ended" };
 
 type Timer = ReturnType<typeof setTimeout>;
-
-interface StreamEvent {
-  readonly data?: unknown;
-  readonly lastEventId?: unknown;
-}
 
 /** The last event's id, and the channels whose position it holds: those of the stream it came from. */
 export class Cursor {
@@ -94,7 +89,7 @@ export class EventStream implements Transport {
   }
 
   #listen(type: string, listener: (event: StreamEvent) => void): void {
-    this.#source?.addEventListener(type, (event: StreamEvent) => {
+    this.#source?.addEventListener(type, (event) => {
       if (!this.#isOver) listener(event);
     });
   }

@@ -23,9 +23,15 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string, protocols?: string[]) => WebSocketLike;
 
+/** An event of a stream; `open` and `error` have nothing in them. */
+export interface StreamEvent {
+  readonly data?: unknown;
+  readonly lastEventId?: unknown;
+}
+
 /** What `new EventSource` has to bring. */
 export interface EventSourceLike {
-  addEventListener(type: string, listener: (event: never) => void): void;
+  addEventListener(type: string, listener: (event: StreamEvent) => void): void;
   close(): void;
 }
 

@@ -242,6 +242,16 @@ describe("with server-sent events", () => {
     expect(await told[0]?.take(2)).toEqual([joined, recovered(true)]);
   });
 
+  it("a place to start behind is not sent, and told as not recovered", async () => {
+    rig.server.push("a", "e", 1);
+    const events = client();
+    const told = listen(events, "a", { lastEventId: "p0" });
+    await events.connect();
+
+    expect(await told.take(2)).toEqual([joined, recovered(false)]);
+    expect(rig.server.connects.items.map(({ url }) => url)).toEqual(["/push_events?channel=a"]);
+  });
+
   it("why the server ends a stream is told, as with a WebSocket", async () => {
     const codes: [number, string][] = [];
     const events = rig.client({
@@ -355,7 +365,7 @@ describe("the reader without EventSource", () => {
       const { port } = server.address() as AddressInfo;
       const source = new FetchEventSource(`http://127.0.0.1:${port}/`);
       for (const type of ["open", "message", "x", "error"]) {
-        source.addEventListener(type, ({ data, lastEventId }: MessageEvent) =>
+        source.addEventListener(type, ({ data, lastEventId }) =>
           seen.push(`${type} ${data} ${lastEventId}`),
         );
       }
