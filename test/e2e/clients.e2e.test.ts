@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { Inbox } from "../support/inbox.js";
+import { anId } from "../support/message-ids.js";
 import { loadPushex, nodeClient, type Pushex } from "../support/phoenix-client.js";
 import { Publisher } from "../support/publisher.js";
 import { RawClient, type SerializerVersion } from "../support/raw-client.js";
@@ -119,7 +120,7 @@ describe("the built server", () => {
     });
     await publisher.push(channel, "e", "real");
 
-    expect(await client.frames.next()).toEqual({ channel, event: "e", data: "real" });
+    expect(await client.frames.next()).toEqual({ channel, event: "e", data: "real", id: anId });
   });
 
   it("answers the documented push to the byte", async () => {

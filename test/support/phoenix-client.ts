@@ -115,6 +115,8 @@ export interface JoinOutcome {
 
 export interface Received extends PushPayload {
   readonly channel: string;
+  /** Of frames on channels that keep history; PushEx and its clients know none. */
+  readonly id?: string;
 }
 
 export type Report = <K extends keyof ClientEvents>(kind: K, value: ClientEvents[K]) => void;
