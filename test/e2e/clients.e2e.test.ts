@@ -158,3 +158,39 @@ describe("the built server", () => {
     },
   );
 });
+
+describe("the built server without history", () => {
+  let server: TestServer;
+  let publisher: Publisher;
+
+  beforeAll(async () => {
+    server = await startServer({ env: { HEXPUSH_HISTORY_SIZE: "0" } });
+    publisher = new Publisher(server.url);
+  });
+
+  afterAll(async () => {
+    publisher?.close();
+    await server?.kill();
+  });
+
+  it.each<[SerializerVersion, string, string]>([
+    [
+      "1.0.0",
+      '{"event":"phx_reply","payload":{"response":{},"status":"ok"},"ref":"1","topic":"news"}',
+      '{"event":"msg","payload":{"data":{"a":1.10},"event":"woohoo"},"ref":null,"topic":"news"}',
+    ],
+    [
+      "2.0.0",
+      '["1","1","news","phx_reply",{"response":{},"status":"ok"}]',
+      '[null,null,"news","msg",{"data":{"a":1.10},"event":"woohoo"}]',
+    ],
+  ])("sends PushEx's frames to the byte in serializer %s", async (version, joined, pushed) => {
+    const client = await RawClient.connect(server.wsUrl, version);
+    onTestFinished(() => client.close());
+
+    client.send("news", "phx_join");
+    expect((await client.frames.next()).text).toBe(joined);
+    await publisher.post('{"channel":"news","data":{"a":1.10},"event":"woohoo"}');
+    expect((await client.frames.next()).text).toBe(pushed);
+  });
+});
