@@ -343,6 +343,12 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting } = {
     fallback: true,
     help: "false leaves sockets open while a stop drains, and closes them at its end",
   },
+  connectRate: {
+    env: ["HEXPUSH_CONNECT_RATE"],
+    ...wholeNumber(0, 1_000_000),
+    fallback: 1000,
+    help: "connects a second that a server admits in its first 30 seconds; 0 admits all at once",
+  },
   logLevel: {
     env: ["HEXPUSH_LOG_LEVEL"],
     ...text(z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(", ")}` })),

@@ -1,5 +1,6 @@
 import uws, { type TemplatedApp, type us_listen_socket } from "uWebSockets.js";
 import { createServer } from "node:net";
+import type { ConnectGate } from "../../application/connect-gate.js";
 import { ListenError } from "../../application/listen-error.js";
 import { HttpBridge, type NodeRequestHandler, refuse } from "./http-bridge.js";
 import { type PhoenixTransport, SOCKET_PATH } from "./socket.js";
@@ -13,6 +14,8 @@ export interface UwsServerOptions {
   readonly sockets: PhoenixTransport;
   /** Whether a stop closes the sockets spread over its time, or all of them at its end. */
   readonly drainSockets: boolean;
+  /** The one that the transports ask. */
+  readonly gate: ConnectGate;
 }
 
 /** LIBUS_LISTEN_EXCLUSIVE_PORT: without it two servers would share a port without a word. */
@@ -45,7 +48,7 @@ export class UwsServer {
    * @throws {ListenError} where the address cannot be had.
    */
   async start(): Promise<number> {
-    const { host, port, sockets } = this.#options;
+    const { host, port, sockets, gate } = this.#options;
     await assertFree(host, port);
     // Its own header field names the library and its version to every stranger.
     (uws as unknown as { _cfg(key: string): void })._cfg("silent");
@@ -53,6 +56,7 @@ export class UwsServer {
     this.#app = app;
     this.#draining = false;
     sockets.attach(app);
+    gate.start();
     // What comes here is no upgrade: uWebSockets.js's own route takes those.
     app.any(SOCKET_PATH, (response) =>
       refuse(response, 400, "This path takes WebSocket connections."),
@@ -102,9 +106,10 @@ export class UwsServer {
   }
 
   async #drainSockets(timeoutMs: number): Promise<void> {
-    const { sockets, drainSockets } = this.#options;
-    sockets.startDrain();
+    const { sockets, drainSockets, gate } = this.#options;
     const open = sockets.openSockets;
+    sockets.startDrain(gate.spreadMs(open));
+    gate.stop();
     const steps = Math.max(1, Math.floor((timeoutMs * DRAIN_SPREAD) / DRAIN_STEP_MS));
     const batch = Math.max(DRAIN_BATCH_MIN, Math.ceil(open / steps));
     while (this.#app !== undefined && sockets.openSockets > 0) {
@@ -119,6 +124,7 @@ export class UwsServer {
     this.#app?.close();
     this.#app = undefined;
     this.#options.sockets.detach();
+    this.#options.gate.stop();
   }
 }
 
