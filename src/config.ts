@@ -59,6 +59,8 @@ export interface Config {
   readonly drainTimeout: number;
   /** Whether a stop closes the sockets over its time, or only when that is over. @defaultValue true */
   readonly drainSockets: boolean;
+  /** Connects per second that a starting server admits; 0 admits all at once. @defaultValue 1000 */
+  readonly connectRate: number;
   /** @defaultValue "info" */
   readonly logLevel: LogLevel;
   /** Whether each HTTP request is logged. @defaultValue false */

@@ -8,10 +8,13 @@ import { type ApiDesk, createKoaApp } from "./adapters/koa/app.js";
 import { newId } from "./adapters/koa/request-id.js";
 import { createLog } from "./adapters/log/log.js";
 import { MemoryBroker } from "./adapters/memory/broker.js";
+import { SseTransport } from "./adapters/sse/transport.js";
 import { UwsServer } from "./adapters/uws/server.js";
 import { PhoenixTransport } from "./adapters/uws/socket.js";
+import { ChannelRoom } from "./application/channel-room.js";
 import { applyJoinRules, ChannelRules } from "./application/channel-rules.js";
 import { combineListeners } from "./application/combine-listeners.js";
+import { ConnectGate } from "./application/connect-gate.js";
 import { Control } from "./application/control.js";
 import { describeError } from "./application/describe-error.js";
 import { guardPolicy } from "./application/guard-policy.js";
@@ -72,6 +75,9 @@ export const TOKENS = {
   /** All of them deliver; a host adds its own by another binding of this token. */
   transport: token<Transport>("Transport"),
   phoenix: token<PhoenixTransport>("PhoenixTransport"),
+  sse: token<SseTransport>("SseTransport"),
+  /** Who may connect when. */
+  gate: token<ConnectGate>("ConnectGate"),
   /** What keeps and brings the messages: replace this one. */
   broker: token<Broker>("Broker"),
   pushes: token<PushService>("PushService"),
@@ -96,11 +102,18 @@ export const TOKENS = {
 const apiDesk = token<ApiDesk>("ApiDesk");
 
 /** What every socket's transport works on; together for the same reason. */
-const socketDesk = token<{
+const socketDesk = token<SocketDesk>("SocketDesk");
+
+interface SocketDesk {
   readonly policy: AuthPolicy;
+  readonly origins: OriginRule;
   readonly listener: PushListener;
   readonly broker: Broker;
-}>("SocketDesk");
+  readonly now: Clock;
+  readonly gate: ConnectGate;
+}
+
+const channelRoom = token<ChannelRoom>("ChannelRoom");
 
 /** Inversify takes no undefined for a value. */
 interface RevocationStore {
@@ -184,29 +197,53 @@ const adapters = new ContainerModule(({ bind }) => {
   );
   bind(TOKENS.revocations).toResolvedValue(revocationsFrom, [revocationLog, TOKENS.clock]);
   bind(TOKENS.origins).toResolvedValue(originsFor, [TOKENS.config]);
+  bind(channelRoom).toResolvedValue((rules) => new ChannelRoom(rules), [TOKENS.channelRules]);
   bind(TOKENS.phoenix).toResolvedValue(
-    ({ policy, listener, broker: history }, origins, config, log, rules, now) =>
-      new PhoenixTransport({
-        history,
-        policy,
-        origins,
-        log,
-        listener,
-        now,
-        fullness: (channel, subscribers) => rules.fullness(channel, subscribers),
-        limits: {
-          channelNameBytesMax: config.channelNameLimit,
-          channelsPerSocketMax: config.channelsPerSocket,
-          frameBytesMax: config.frameLimit,
-          sendBufferBytesMax: config.sendBufferLimit,
-          idleTimeoutMs: IDLE_TIMEOUT_MS,
-        },
-      }),
-    [socketDesk, TOKENS.origins, TOKENS.config, TOKENS.log, TOKENS.channelRules, TOKENS.clock],
+    ({ broker, ...desk }, room, config, log) =>
+      room.add(
+        new PhoenixTransport({
+          ...desk,
+          history: broker,
+          log,
+          fullness: (channel) => room.fullness(channel),
+          limits: { ...socketLimits(config), idleTimeoutMs: IDLE_TIMEOUT_MS },
+        }),
+      ),
+    [socketDesk, channelRoom, TOKENS.config, TOKENS.log],
+  );
+  bind(TOKENS.sse).toResolvedValue(
+    (desk, room, config, log) =>
+      room.add(
+        new SseTransport({
+          ...desk,
+          log,
+          fullness: (channel) => room.fullness(channel),
+          limits: socketLimits(config),
+        }),
+      ),
+    [socketDesk, channelRoom, TOKENS.config, TOKENS.log],
   );
   bind(socketDesk).toResolvedValue(
-    (policy, listener, broker) => ({ policy, listener, broker }),
-    [TOKENS.guardedPolicy, TOKENS.listeners, TOKENS.broker],
+    (policy, origins, listener, broker, now, gate) => ({
+      policy,
+      origins,
+      listener,
+      broker,
+      now,
+      gate,
+    }),
+    [
+      TOKENS.guardedPolicy,
+      TOKENS.origins,
+      TOKENS.listeners,
+      TOKENS.broker,
+      TOKENS.clock,
+      TOKENS.gate,
+    ],
+  );
+  bind(TOKENS.gate).toResolvedValue(
+    ({ connectRate: rate }, log) => new ConnectGate({ rate, log }),
+    [TOKENS.config, TOKENS.log],
   );
   bind(TOKENS.broker).toResolvedValue(brokerFor, [
     TOKENS.config,
@@ -215,10 +252,12 @@ const adapters = new ContainerModule(({ bind }) => {
     TOKENS.log,
   ]);
   bind(TOKENS.transport).toService(TOKENS.phoenix);
+  bind(TOKENS.transport).toService(TOKENS.sse);
   bind(TOKENS.koaApp).toResolvedValue(
-    (desk, state, origins, log, config, clock, middleware) =>
+    (desk, streams, state, origins, log, config, clock, middleware) =>
       createKoaApp({
         ...desk,
+        streams,
         origins,
         log,
         middleware,
@@ -233,6 +272,7 @@ const adapters = new ContainerModule(({ bind }) => {
       }),
     [
       apiDesk,
+      TOKENS.sse,
       TOKENS.state,
       TOKENS.origins,
       TOKENS.log,
@@ -260,9 +300,9 @@ const adapters = new ContainerModule(({ bind }) => {
     ],
   );
   bind(TOKENS.server).toResolvedValue(
-    (app, sockets, { host, port, drainSockets }) =>
-      new UwsServer({ host, port, handler: app.callback(), sockets, drainSockets }),
-    [TOKENS.koaApp, TOKENS.phoenix, TOKENS.config],
+    (app, sockets, streams, gate, { host, port, drainSockets }) =>
+      new UwsServer({ host, port, handler: app.callback(), sockets, streams, gate, drainSockets }),
+    [TOKENS.koaApp, TOKENS.phoenix, TOKENS.sse, TOKENS.gate, TOKENS.config],
   );
 });
 
@@ -304,6 +344,15 @@ export function pushLimits(config: Config): PushLimits {
     channelNameBytesMax: config.channelNameLimit,
     eventNameBytesMax: config.eventNameLimit,
     channelsMax: config.channelsPerPush,
+  };
+}
+
+function socketLimits(config: Config) {
+  return {
+    channelNameBytesMax: config.channelNameLimit,
+    channelsPerSocketMax: config.channelsPerSocket,
+    frameBytesMax: config.frameLimit,
+    sendBufferBytesMax: config.sendBufferLimit,
   };
 }
 

@@ -147,6 +147,7 @@ export function fromContainer(container: Container): Hexpush {
   const revoker = container.get(TOKENS.revoker);
   const app = container.get(TOKENS.koaApp);
   const server = container.get(TOKENS.server);
+  const streams = container.get(TOKENS.sse);
   const limits = pushLimits(config);
   let opened: Promise<void> | undefined;
   const open = (): Promise<void> => {
@@ -177,6 +178,9 @@ export function fromContainer(container: Container): Hexpush {
       state.draining = true;
       log.info({ timeoutSeconds }, "draining");
       await server.stop(timeoutSeconds * 1000);
+      // Those of a host that serves the callback itself.
+      streams.startDrain();
+      streams.closeForDrain(Number.POSITIVE_INFINITY);
       opened = undefined;
       await pushes.stop();
       log.info("stopped");

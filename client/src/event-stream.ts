@@ -1,4 +1,5 @@
 import {
+  type Close,
   CONNECT_TIMEOUT_MS,
   isRecord,
   type JoinResponse,
@@ -66,6 +67,7 @@ export class EventStream implements Transport {
     this.#listen("error", () => this.#end());
     this.#listen("gap", (event) => this.#gap(event));
     this.#listen("denied", (event) => this.#denied(event));
+    this.#listen("closed", (event) => this.#closed(event));
     this.#listen("ready", (event) => this.#ready(event));
     this.#listen("message", (event) => this.#message(event));
   }
@@ -122,6 +124,12 @@ export class EventStream implements Transport {
     this.#settle();
   }
 
+  /** The server says why it ends the stream, with the codes of a WebSocket. */
+  #closed(event: StreamEvent): void {
+    const { code, reason } = this.#read(event);
+    if (typeof code === "number" && typeof reason === "string") this.#end({ code, reason });
+  }
+
   #message(event: StreamEvent): void {
     this.#settle();
     const message = this.#read(event);
@@ -151,9 +159,9 @@ export class EventStream implements Transport {
     return typeof channel === "string" && this.#channels.has(channel);
   }
 
-  #end(): void {
+  #end(close: Close = { code: 1006, reason: "the stream of events ended" }): void {
     if (this.#isOver) return;
     void this.close();
-    this.#events.closed({ code: 1006, reason: "the stream of events ended" });
+    this.#events.closed(close);
   }
 }

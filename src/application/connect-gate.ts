@@ -105,7 +105,10 @@ export class ConnectGate {
     if (this.#waiting.size >= Math.max(1, (this.#rate * WAIT_MS_MAX) / 1000)) {
       if (!this.#hasRefused) {
         const waiting = this.#waiting.size;
-        this.#log?.warn({ rate: this.#rate, waiting }, "too many connects at once: some are refused");
+        this.#log?.warn(
+          { rate: this.#rate, waiting },
+          "too many connects at once: some are refused",
+        );
       }
       this.#hasRefused = true;
       return false;
@@ -125,7 +128,9 @@ export class ConnectGate {
    * admits them at this rate.
    */
   spreadMs(sockets: number): number {
-    return this.#rate === 0 ? SPREAD_MS_MIN : Math.max(SPREAD_MS_MIN, (sockets / this.#rate) * 1000);
+    return this.#rate === 0
+      ? SPREAD_MS_MIN
+      : Math.max(SPREAD_MS_MIN, (sockets / this.#rate) * 1000);
   }
 
   #take(now: number): boolean {

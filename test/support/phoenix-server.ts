@@ -52,7 +52,8 @@ export async function startPhoenix(
   const logged: string[] = [];
   const log = (_fields: object, text: string) => void logged.push(text);
   const gate = new ConnectGate({ rate: given.connectRate ?? 0 });
-  const transport = new PhoenixTransport({
+  const { fullness } = given;
+  const transport: PhoenixTransport = new PhoenixTransport({
     gate,
     policy: { ...allowAll, ...given.policy },
     origins: given.origins ?? anyOrigin,
@@ -60,7 +61,9 @@ export async function startPhoenix(
     log: { info: log, warn: log },
     ...(given.listener && { listener: given.listener }),
     ...(given.now && { now: given.now }),
-    ...(given.fullness && { fullness: given.fullness }),
+    ...(fullness && {
+      fullness: (channel) => fullness(channel, transport.subscribers(channel)),
+    }),
   });
   const handler = (_request: unknown, response: { end(body: string): unknown }) =>
     void response.end("http");

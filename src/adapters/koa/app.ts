@@ -13,6 +13,7 @@ import { type BatchLimits, batchRoute } from "./batch-route.js";
 import { controlRoutes } from "./control-routes.js";
 import { apiCors } from "./cors.js";
 import { answerErrors, type ErrorLog } from "./errors.js";
+import { type EventStreams, eventsRoute } from "./events-route.js";
 import { healthRoutes, type Readiness } from "./health-routes.js";
 import { logRequests, observeApi, type RequestLog } from "./observe-api.js";
 import { normalizePath } from "./path.js";
@@ -31,6 +32,7 @@ export interface ApiDesk {
 }
 
 export interface KoaAppOptions extends ApiDesk {
+  readonly streams: EventStreams;
   readonly readiness: Readiness;
   readonly origins: OriginRule;
   readonly log: ErrorLog & RequestLog;
@@ -76,6 +78,7 @@ export function createKoaApp(options: KoaAppOptions): Koa {
   router.post("/api/push/batch", ...batchRoute(desk, limits));
   controlRoutes(router, options);
   router.post("/api/revocations", ...revocationRoute(options, options.log));
+  eventsRoute(router, options.streams);
   healthRoutes(router, options.readiness);
   app.use(router.routes());
   app.use(refuseOtherMethods);

@@ -1,7 +1,7 @@
 import type Koa from "koa";
 
 /** The paths that are the server's own; all others are the host's and stay as they are. */
-const OWN = /^\/(?:api|health)\//;
+const OWN = /^\/(?:(?:api|health)\/|push_events$)/;
 /** Nothing to normalise, so that most requests pay one look. */
 const NORMAL = /^(?:\/[\w-]+)+$/;
 

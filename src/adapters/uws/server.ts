@@ -12,10 +12,25 @@ export interface UwsServerOptions {
   readonly port: number;
   readonly handler: NodeRequestHandler;
   readonly sockets: PhoenixTransport;
+  /** Answers that the handler keeps open. @defaultValue none */
+  readonly streams?: OpenStreams;
   /** Whether a stop closes the sockets spread over its time, or all of them at its end. */
   readonly drainSockets: boolean;
   /** The one that the transports ask. */
   readonly gate: ConnectGate;
+}
+
+/** What is drained beside the sockets. */
+export interface OpenStreams {
+  readonly openSockets: number;
+  /** Takes new ones, also after a drain. */
+  start(): void;
+  /** Takes no new ones. @param spreadMs over how long clients are to come back, in milliseconds. */
+  startDrain(spreadMs: number): void;
+  /** Ends up to `count` so that their clients come back. */
+  closeForDrain(count: number): void;
+  /** Cuts what is left. */
+  stop(): void;
 }
 
 /** LIBUS_LISTEN_EXCLUSIVE_PORT: without it two servers would share a port without a word. */
@@ -36,10 +51,13 @@ export class UwsServer {
   readonly #bridge: HttpBridge;
   #app: TemplatedApp | undefined;
   #listening: us_listen_socket | undefined;
+  readonly #drained: readonly Pick<OpenStreams, "openSockets" | "startDrain" | "closeForDrain">[];
   #draining = false;
 
   constructor(options: UwsServerOptions) {
     this.#options = options;
+    this.#drained =
+      options.streams === undefined ? [options.sockets] : [options.sockets, options.streams];
     this.#bridge = new HttpBridge(options.handler, { isDraining: () => this.#draining });
   }
 
@@ -48,7 +66,7 @@ export class UwsServer {
    * @throws {ListenError} where the address cannot be had.
    */
   async start(): Promise<number> {
-    const { host, port, sockets, gate } = this.#options;
+    const { host, port, sockets, streams, gate } = this.#options;
     await assertFree(host, port);
     // Its own header field names the library and its version to every stranger.
     (uws as unknown as { _cfg(key: string): void })._cfg("silent");
@@ -56,6 +74,7 @@ export class UwsServer {
     this.#app = app;
     this.#draining = false;
     sockets.attach(app);
+    streams?.start();
     gate.start();
     // What comes here is no upgrade: uWebSockets.js's own route takes those.
     app.any(SOCKET_PATH, (response) =>
@@ -100,30 +119,40 @@ export class UwsServer {
     ]);
     deadline.cancel();
     // Those that were not to be disturbed, or are too many for the time.
-    this.#options.sockets.closeForDrain(Number.POSITIVE_INFINITY);
+    for (const each of this.#drained) each.closeForDrain(Number.POSITIVE_INFINITY);
     await new Promise((resolve) => setTimeout(resolve, Math.min(GOODBYE_MS, timeoutMs)));
     this.#close();
   }
 
+  /** Sockets and streams are spread alike, each over the whole time. */
   async #drainSockets(timeoutMs: number): Promise<void> {
-    const { sockets, drainSockets, gate } = this.#options;
-    const open = sockets.openSockets;
-    sockets.startDrain(gate.spreadMs(open));
-    gate.stop();
     const steps = Math.max(1, Math.floor((timeoutMs * DRAIN_SPREAD) / DRAIN_STEP_MS));
-    const batch = Math.max(DRAIN_BATCH_MIN, Math.ceil(open / steps));
-    while (this.#app !== undefined && sockets.openSockets > 0) {
-      if (drainSockets) sockets.closeForDrain(batch);
-      if (sockets.openSockets > 0) {
-        await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
+    const { gate } = this.#options;
+    const open = this.#drained.reduce((sum, { openSockets }) => sum + openSockets, 0);
+    const spreadMs = gate.spreadMs(open);
+    const batches = this.#drained.map((each) => {
+      each.startDrain(spreadMs);
+      return Math.max(DRAIN_BATCH_MIN, Math.ceil(each.openSockets / steps));
+    });
+    // Behind that: those who waited are told that they come too late.
+    gate.stop();
+    while (this.#app !== undefined && this.#hasOpen()) {
+      if (this.#options.drainSockets) {
+        for (const [at, each] of this.#drained.entries()) each.closeForDrain(batches[at] as number);
       }
+      if (this.#hasOpen()) await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
     }
+  }
+
+  #hasOpen(): boolean {
+    return this.#drained.some(({ openSockets }) => openSockets > 0);
   }
 
   #close(): void {
     this.#app?.close();
     this.#app = undefined;
     this.#options.sockets.detach();
+    this.#options.streams?.stop();
     this.#options.gate.stop();
   }
 }

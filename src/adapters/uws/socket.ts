@@ -62,11 +62,8 @@ export interface PhoenixTransportOptions {
   readonly listener?: PushListener;
   /** Where a client that was away catches up. @defaultValue no channel keeps a history */
   readonly history?: Pick<Broker, "position" | "history">;
-  /**
-   * Asked when a join was allowed, with how many are joined before it: words for the client that
-   * refuse it, or undefined.
-   */
-  readonly fullness?: (channel: string, subscribers: number) => string | undefined;
+  /** Asked when a join was allowed: words for the client that refuse it, or undefined. */
+  readonly fullness?: (channel: string) => string | undefined;
   /** Seconds since 1970, for the end of identities. @defaultValue the system's clock */
   readonly now?: () => number;
   /** Who may connect when. @defaultValue everyone, at once */
@@ -498,7 +495,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   #unlessFull(channel: string, decided: JoinDecision): JoinDecision {
     const { fullness } = this.#options;
     if (fullness === undefined || decided.allow !== true) return decided;
-    const reason = fullness(channel, this.subscribers(channel));
+    const reason = fullness(channel);
     return reason === undefined ? decided : { allow: false, reason };
   }
 

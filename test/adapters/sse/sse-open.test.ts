@@ -150,11 +150,12 @@ describe.each(SERVERS)("a stream's opening on %s", (_name, serve) => {
   });
 
   it("denies a channel that is full", async () => {
+    const full = new Set<string>();
     const server = await start({
-      fullness: (channel, subscribers) =>
-        channel === "small" && subscribers >= 1 ? "channel is full" : undefined,
+      fullness: (channel) => (full.has(channel) ? "channel is full" : undefined),
     });
     await server.connect("/?channel=small");
+    full.add("small");
     const second = await server.connect("/?channel=small&channel=big");
     expect(await second.named("denied")).toEqual({ channel: "small", reason: "channel is full" });
     expect([server.transport.subscribers("small"), server.transport.subscribers("big")]).toEqual([
