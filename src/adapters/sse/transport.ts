@@ -161,12 +161,16 @@ export class SseTransport implements Transport, SocketDirectory {
     this.#spreadMs = Math.max(RETRY_SPREAD_MS, spreadMs);
   }
 
-  /** Ends up to `count` streams so that their clients come back, to another node or a new one. */
-  closeForDrain(count: number): void {
+  /**
+   * Ends up to `count` streams so that their clients come back, to another node or a new one.
+   *
+   * @param afterMs when this node will have gone, in milliseconds: before that nobody can come back.
+   */
+  closeForDrain(count: number, afterMs = 0): void {
     let left = count;
     for (const stream of this.#streams) {
       if (left-- <= 0) return;
-      this.#end(stream, this.#comeBack(CLOSE_DRAIN));
+      this.#end(stream, this.#comeBack(CLOSE_DRAIN, undefined, afterMs));
     }
   }
 
@@ -227,14 +231,14 @@ export class SseTransport implements Transport, SocketDirectory {
   }
 
   /** The reason says it as well: no script sees the `retry` line. */
-  #comeBack(code: number, reason?: string): string {
-    const ms = this.#retryMs();
+  #comeBack(code: number, reason?: string, afterMs?: number): string {
+    const ms = this.#retryMs(afterMs);
     return retryLine(ms) + closed(code, reason ?? `retry in ${ms}`);
   }
 
-  #retryMs(): number {
+  #retryMs(afterMs = 0): number {
     const { random = Math.random } = this.#options;
-    return RETRY_MS_MIN + Math.floor(random() * (this.#spreadMs + 1));
+    return Math.floor(Math.max(RETRY_MS_MIN, afterMs) + random() * (this.#spreadMs + 1));
   }
 
   #closed(stream: Stream): void {

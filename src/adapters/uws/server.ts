@@ -27,8 +27,8 @@ export interface OpenStreams {
   start(): void;
   /** Takes no new ones. @param spreadMs over how long clients are to come back, in milliseconds. */
   startDrain(spreadMs: number): void;
-  /** Ends up to `count` so that their clients come back. */
-  closeForDrain(count: number): void;
+  /** Ends up to `count` so that their clients come back, in `afterMs` milliseconds at the earliest. */
+  closeForDrain(count: number, afterMs: number): void;
   /** Cuts what is left. */
   stop(): void;
 }
@@ -118,9 +118,10 @@ export class UwsServer {
       deadline.passed,
     ]);
     deadline.cancel();
+    const goodbyeMs = Math.min(GOODBYE_MS, timeoutMs);
     // Those that were not to be disturbed, or are too many for the time.
-    for (const each of this.#drained) each.closeForDrain(Number.POSITIVE_INFINITY);
-    await new Promise((resolve) => setTimeout(resolve, Math.min(GOODBYE_MS, timeoutMs)));
+    for (const each of this.#drained) each.closeForDrain(Number.POSITIVE_INFINITY, goodbyeMs);
+    await new Promise((resolve) => setTimeout(resolve, goodbyeMs));
     this.#close();
   }
 
@@ -136,9 +137,16 @@ export class UwsServer {
     });
     // Behind that: those who waited are told that they come too late.
     gate.stop();
+    const rounds = this.#drained.map(
+      ({ openSockets }, at) => openSockets / (batches[at] as number),
+    );
+    let leftMs = Math.ceil(Math.max(...rounds)) * DRAIN_STEP_MS + GOODBYE_MS;
     while (this.#app !== undefined && this.#hasOpen()) {
       if (this.#options.drainSockets) {
-        for (const [at, each] of this.#drained.entries()) each.closeForDrain(batches[at] as number);
+        leftMs = Math.max(GOODBYE_MS, leftMs - DRAIN_STEP_MS);
+        for (const [at, each] of this.#drained.entries()) {
+          each.closeForDrain(batches[at] as number, leftMs);
+        }
       }
       if (this.#hasOpen()) await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
     }

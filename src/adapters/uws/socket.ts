@@ -251,14 +251,16 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   /**
    * Closes up to `count` sockets so that their clients come back, to another node or a new one, and
    * tells those that can read it when.
+   *
+   * @param afterMs when this node will have gone, in milliseconds: before that nobody can come back.
    */
-  closeForDrain(count: number): void {
+  closeForDrain(count: number, afterMs: number): void {
     let left = count;
     for (const socket of this.#open) {
       if (left-- <= 0) return;
-      const hint = `retry in ${Math.floor(Math.random() * this.#spreadMs)}`;
+      const ms = Math.floor(afterMs + Math.random() * this.#spreadMs);
       // phoenix.js 1.7 stays away after 1000, so a drain has a code of its own.
-      socket.ws?.end(CLOSE_DRAIN, hint);
+      socket.ws?.end(CLOSE_DRAIN, `retry in ${ms}`);
     }
   }
 

@@ -87,17 +87,20 @@ describe.each(SERVERS)("streams of a starting node on %s", (_name, serve) => {
 });
 
 it("a drain spreads the returns of many streams over the time that it is told", async () => {
-  const draws = [0, 0, 0, 0.999_999];
+  const draws = [0, 0, 0, 0, 0.999_999, 0];
   const server = await startSse({ random: () => draws.shift() ?? 0 });
-  const streams = [await server.connect("/?channel=a"), await server.connect("/?channel=a")];
-  await vi.waitUntil(() => server.transport.openSockets === 2);
+  const paths = Array.from({ length: 3 }, () => "/?channel=a");
+  const streams = await Promise.all(paths.map((path) => server.connect(path)));
+  await vi.waitUntil(() => server.transport.openSockets === 3);
   server.transport.startDrain(20_000);
   server.transport.closeForDrain(2);
+  server.transport.closeForDrain(1, 4_000);
   const reasons = await Promise.all(streams.map((stream) => stream.named("closed")));
   expect(reasons).toEqual([
     { code: 1012, reason: "retry in 2000" },
     { code: 1012, reason: "retry in 22000" },
+    { code: 1012, reason: "retry in 4000" },
   ]);
-  expect(streams.map(({ parser }) => parser.retry)).toEqual([2_000, 22_000]);
+  expect(streams.map(({ parser }) => parser.retry)).toEqual([2_000, 22_000, 4_000]);
   await server.stop();
 });

@@ -131,7 +131,7 @@ it("refuses those who wait once it drains, without asking", async () => {
   expect(asked).toEqual(["in"]);
 });
 
-it("asks its clients to come back at the rate at which they are admitted", async () => {
+it("asks its clients to come back once it has gone, at the rate at which they are admitted", async () => {
   const { phoenix } = await startBounded(30);
   const clients = await Promise.all(
     Array.from({ length: 60 }, () => RawClient.connect(phoenix.wsUrl, "2.0.0")),
@@ -142,8 +142,10 @@ it("asks its clients to come back at the rate at which they are admitted", async
     expect(code).toBe(1012);
     return Number(/^retry in (\d+)$/.exec(reason)?.[1]);
   });
-  expect(Math.max(...hints)).toBeLessThan(2_000);
+  // 60 are closed in two batches, 50 milliseconds apart, with 150 more for the last to arrive.
+  expect(Math.max(...hints)).toBeLessThan(2_000 + 200);
+  expect(Math.min(...hints)).toBeGreaterThanOrEqual(150);
   // 60 draws from 2 seconds: that all lie in one half of them happens once in 10^17 runs.
-  expect(Math.max(...hints)).toBeGreaterThan(1_000);
-  expect(Math.min(...hints)).toBeLessThan(1_000);
+  expect(Math.max(...hints)).toBeGreaterThan(1_200);
+  expect(Math.min(...hints)).toBeLessThan(1_200);
 });
