@@ -14,6 +14,8 @@ interface Listener {
   deliver(channel: string, message: Stored): void;
   /** Cuts the connection without a word. */
   cut(): void;
+  /** Ends a stream with these words. */
+  close?(code: number, reason: string): void;
 }
 
 export interface JoinSeen {
@@ -102,7 +104,9 @@ export class FakeServer {
     for (const socket of this.sockets) socket.terminate();
   }
 
+  /** Streams are told so by their last event. */
   close(code: number, reason = ""): void {
+    for (const listener of [...this.listeners]) listener.close?.(code, reason);
     for (const socket of this.sockets) socket.close(code, reason);
   }
 
@@ -208,6 +212,11 @@ export class FakeServer {
         say("", { channel, ...payloadOf(channel, message) }, btoa(JSON.stringify(cursor)));
       },
       cut: () => request.socket.destroy(),
+      close: (code, reason) => {
+        this.listeners.delete(listener);
+        say("closed", { code, reason });
+        response.end();
+      },
     };
     const missed: [string, Stored][] = [];
     for (const channel of names) {
