@@ -20,7 +20,7 @@ import type { Push } from "./push.js";
  */
 export interface Broker {
   /**
-   * Begins to deliver. Called once, before all others.
+   * Begins to deliver. Called before all others, and again only after a `stop` has settled.
    *
    * @param deliver must not throw; returns to how many local sockets the message was handed. It may
    * call the broker: what it publishes comes after the push that is being delivered.

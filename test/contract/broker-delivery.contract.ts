@@ -116,6 +116,20 @@ export function deliveryContract({ begin, another, features }: Bench): void {
       expect(node.delivered).toEqual([]);
     });
 
+    it("may be started again, and then delivers to whom it was started for", async () => {
+      const node = await begin();
+      await node.publish({ channel: "a", event: "before" });
+      await node.broker.stop();
+      const events: string[] = [];
+      await node.broker.start(({ event }) => events.push(event));
+      await node.broker.subscribe("a");
+      await node.publish({ channel: "a", event: "after" });
+      await expect.poll(() => events).toEqual(["after"]);
+      expect(node.events("a")).toEqual(["before"]);
+      const kept = features.historySurvivesRestart ? ["before", "after"] : ["after"];
+      expect((await node.history("a")).events).toEqual(kept);
+    });
+
     it("may be stopped again", async () => {
       const node = await begin();
       await node.broker.stop();

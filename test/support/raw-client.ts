@@ -92,6 +92,15 @@ export class RawClient {
     await this.#reply(this.send("phoenix", "heartbeat"));
   }
 
+  /** Takes nothing more from the connection, so that what the server sends piles up. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   close(): void {
     this.#socket.terminate();
   }

@@ -82,6 +82,7 @@ export class FileBroker implements Broker {
       const every = this.#options.sweepEveryMs ?? SWEEP_EVERY_MS;
       const sweeps = setInterval(() => writer.sweep(), every).unref();
       this.#running = { store, lock, writer, sweeps };
+      this.#stopped = undefined;
     } catch (error) {
       await store?.close();
       await lock?.release();

@@ -136,6 +136,8 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   readonly #idle: IdleSockets<OpenSocket>;
   readonly #deadlines: Deadlines<OpenSocket>;
   readonly #anchor = new CorkAnchor();
+  /** Those that uWebSockets.js has begun to cut and has not closed yet. */
+  readonly #cut = new Set<OpenSocket>();
   #app: TemplatedApp | undefined;
   #draining = false;
   #spreadMs = 0;
@@ -487,6 +489,11 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   }
 
   #onDrain(socket: OpenSocket): void {
+    if (this.#cut.has(socket)) {
+      // It has missed a message and has room again: it must not get the next one.
+      socket.ws?.close();
+      return;
+    }
     if (socket.replays === undefined || socket.replays.size === 0) return;
     const { sendBufferBytesMax } = this.#options.limits;
     if ((socket.ws?.getBufferedAmount() ?? Infinity) > sendBufferBytesMax / 4) return;
@@ -501,7 +508,10 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     return reason === undefined ? decided : { allow: false, reason };
   }
 
+  /** Once for each message that is not sent to it until it is closed, a turn later. */
   #onDropped(socket: OpenSocket): void {
+    if (this.#cut.has(socket)) return;
+    this.#cut.add(socket);
     const { socketId } = socket;
     this.#options.log.warn({ socketId }, "slow consumer cut: its send buffer was full");
     this.#listener.consumerCut?.({
@@ -520,6 +530,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   #closed(socket: OpenSocket): void {
     if (socket.runs > 0 || !this.#open.remove(socket)) return;
     const { expiresAt } = socket.identity;
+    this.#cut.delete(socket);
     this.#idle.remove(socket);
     if (expiresAt !== undefined) this.#deadlines.remove(socket, expiresAt);
     for (const replay of socket.replays?.values() ?? []) replay.stop();

@@ -1,0 +1,96 @@
+import { pino } from "pino";
+import { createHexpush, type Hexpush } from "../../../src/index.js";
+import type { Follower, Place } from "./follower.js";
+import { PhoenixFollower } from "./phoenix-follower.js";
+import { StreamFollower } from "./stream-follower.js";
+import { Truth } from "./truth.js";
+
+export const CHANNELS = ["a", "b", "c"] as const;
+export type ChannelName = (typeof CHANNELS)[number];
+
+/** Few and short, so that random steps outrun it often. */
+const KEPT = { size: 40, ttl: 60 };
+
+/** More than this waits for one client, and it is cut. */
+const SEND_BUFFER = 262_144;
+/** Together more than the kernel holds for a client that reads nothing. */
+const FLOOD = { messages: 36, bytes: 240_000 };
+
+/** A real server, those who follow it, and what it has accepted. */
+export class World implements Place {
+  readonly followers: readonly Follower[];
+  readonly truth: Truth;
+  readonly #hexpush: Hexpush;
+  #now = Date.now() / 1000;
+  #cuts = 0;
+  port = 0;
+
+  constructor(broker: string) {
+    this.truth = new Truth(KEPT, () => this.#now);
+    this.followers = [
+      new PhoenixFollower("v1", "1.0.0", this.truth),
+      new PhoenixFollower("v2", "2.0.0", this.truth),
+      new StreamFollower("sse", this.truth),
+    ];
+    this.#hexpush = createHexpush({
+      port: 0,
+      logger: pino({ level: "silent" }),
+      broker,
+      historySize: KEPT.size,
+      historyTtl: KEPT.ttl,
+      sendBufferLimit: SEND_BUFFER,
+      now: () => this.#now,
+      listeners: [
+        {
+          messageDelivered: ({ message }) => this.truth.accept(message),
+          consumerCut: () => this.#cuts++,
+        },
+      ],
+    });
+  }
+
+  /** How many were cut because they read too slowly. */
+  get cuts(): number {
+    return this.#cuts;
+  }
+
+  async start(): Promise<void> {
+    this.port = (await this.#hexpush.start()).port;
+  }
+
+  async stop(): Promise<void> {
+    for (const follower of this.followers) await follower.cut(0);
+    await this.#hexpush.stop(0);
+  }
+
+  async restart(): Promise<void> {
+    await this.#hexpush.stop(0);
+    await this.start();
+  }
+
+  async push(channels: readonly ChannelName[], data: unknown = null): Promise<void> {
+    await this.#hexpush.push(channels, "e", data);
+  }
+
+  async flood(channel: ChannelName): Promise<void> {
+    const data = "x".repeat(FLOOD.bytes);
+    for (let count = 0; count < FLOOD.messages; count++) await this.push([channel], data);
+  }
+
+  /** Everything that is kept so far is gone. */
+  age(): void {
+    this.#now += KEPT.ttl;
+  }
+
+  /** Each one reads, comes back where it is away, and has everything in the end. */
+  async settle(): Promise<void> {
+    for (const follower of this.followers) {
+      if (follower.isPaused) await follower.resume();
+      await follower.settle();
+      if (follower.isOpen) continue;
+      await follower.cut(Number.POSITIVE_INFINITY);
+      await follower.connect(this);
+      await follower.settle();
+    }
+  }
+}
