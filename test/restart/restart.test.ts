@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { within } from "../support/inbox.js";
 import { lastingPort, startServer, type TestServer } from "../support/server.js";
 import { linesByKind, peakPerSecond } from "./figures.js";
 import { type ClientReport, Fleet } from "./fleet.js";
@@ -55,7 +54,7 @@ it(
 
     const stoppedAt = Date.now();
     before.signal("SIGTERM");
-    const exit = await within(before.exited(), "the server's end", 30_000);
+    const exit = await before.exited();
     const exitedAt = Date.now();
     const after = await start();
     const listeningAt = Date.now();
@@ -85,7 +84,9 @@ it(
       ].join("\n"),
     );
 
-    expect(exit).toEqual({ code: 0, signal: null, stderr: "" });
+    // uWebSockets.js complains there where a late upgrade is not done as it should be.
+    const quiet = { code: 0, signal: null, stderr: "" };
+    expect(exit).toEqual(quiet);
     expect(missing).toEqual(fleets.map(() => 0));
     const harmed = clients.filter(({ lost, duplicated }) => lost + duplicated > 0);
     expect(harmed).toEqual([]);
@@ -98,7 +99,8 @@ it(
     expect(returns.length).toBe(clients.length);
     // A tenth is admitted at once. The rest is for the clients' clocks, which run in bursts under load.
     expect(peak).toBeLessThanOrEqual(RATE * 1.5);
-    await after.stop();
+    after.signal("SIGTERM");
+    expect(await after.exited()).toEqual(quiet);
   },
   LONGEST_MS,
 );

@@ -79,7 +79,8 @@ describe.each(SERVERS)("streams of a starting node on %s", (_name, serve) => {
     gone.catch(() => {});
     await vi.waitUntil(() => gate.waiting === 1);
     controller.abort();
-    await vi.waitUntil(() => gate.waiting === 0);
+    // Its turn would have come after half a second.
+    await vi.waitUntil(() => gate.waiting === 0, { timeout: 250, interval: 5 });
     expect((await server.connect("/?channel=a&name=next")).status).toBe(200);
     expect(asked).toEqual(["first", "next"]);
     first.close();
