@@ -58,6 +58,21 @@ describe("where WebSockets are blocked", () => {
     expect(kinds).toEqual([socket, socket, events, events, socket, socket, events, events]);
   });
 
+  it("it tries the stream twice as often where that has worked before", async () => {
+    rig.server.refuseWebSockets = true;
+    const client = rig.client();
+    const told = listen(client, "news");
+    await client.connect();
+    await told.next();
+    await rig.server.connects.take(3);
+    rig.server.refuseStreams = true;
+    rig.server.cut();
+    const kinds = (await rig.server.connects.take(6)).map(({ url }) => url.slice(6, 11));
+
+    const [socket, events] = ["socke", "event"];
+    expect(kinds).toEqual([events, events, socket, events, events, socket]);
+  });
+
   it("it goes back to a WebSocket once that works, and loses nothing", async () => {
     rig.server.refuseWebSockets = true;
     const client = rig.client({ webSocketRetryMs: 30 });
@@ -121,13 +136,10 @@ describe("with server-sent events", () => {
     rig.server.push("b", "e", 1);
     expect(await b.next()).toEqual(message(1));
     expect(a.items).toEqual([]);
-
-    // Now that there is a cursor, being rid of the other channel costs nothing.
-    const c = listen(events, "c");
-    expect(await c.next()).toEqual(joined);
-    await events.unsubscribe("c");
-    const { url } = await rig.server.connects.next(({ url }) => url.includes("channel=c"));
-    expect(url).not.toContain("channel=a");
+    // There is a cursor from the start, so being rid of the other channel costs nothing.
+    const { url } = await rig.server.connects.next(({ url }) => !url.includes("channel=a"));
+    expect(url).toBe("/push_events?channel=b&last_event_id=p2");
+    expect(await b.take(2)).toEqual([joined, recovered(true)]);
 
     await events.unsubscribe("b");
     await expect.poll(() => rig.server.listeners.size).toBe(0);
@@ -156,26 +168,109 @@ describe("with server-sent events", () => {
     expect(await a.next()).toEqual(message(4));
   });
 
-  it("a channel that was silent since before any cursor is not taken for whole", async () => {
-    const events = client();
+  it("a silent channel goes on from where its stream began, over the WebSocket too", async () => {
+    const events = rig.client({ transports: ["sse", "websocket"], webSocketRetryMs: 200 });
+    rig.server.refuseWebSockets = true;
     const told = listen(events, "a");
     await events.connect();
-    await told.next();
-    rig.server.cut();
-
-    expect(await told.take(2)).toEqual([joined, recovered(false)]);
-  });
-
-  it("a stream that begins with a cursor makes silent channels whole too", async () => {
-    rig.server.sendsReady = true;
-    const events = client();
-    const told = listen(events, "a");
-    await events.connect();
-    await told.next();
+    expect(await told.next()).toEqual(joined);
     rig.server.cut();
     rig.server.push("a", "e", 1);
-
     expect(await told.take(3)).toEqual([joined, recovered(true), message(1)]);
+    expect(events.transport).toBe("sse");
+
+    await events.disconnect();
+    await events.connect();
+    expect(await told.take(2)).toEqual([joined, recovered(true)]);
+    rig.server.refuseWebSockets = false;
+    await rig.server.joins.next(({ payload }) => payload.last_event_id === "p1");
+    expect(await told.take(2)).toEqual([joined, recovered(true)]);
+  });
+
+  it("a channel that was silent from the first stream to the first WebSocket is whole", async () => {
+    rig.server.refuseWebSockets = true;
+    const events = rig.client({ webSocketRetryMs: 50 });
+    const told = listen(events, "a");
+    await events.connect();
+    expect(await told.next()).toEqual(joined);
+    rig.server.refuseWebSockets = false;
+    await rig.server.joins.next(({ payload }) => payload.last_event_id === "p0");
+
+    expect(await told.take(2)).toEqual([joined, recovered(true)]);
+  });
+
+  it("a channel that keeps no history is not taken for whole, alone or beside others", async () => {
+    const events = client();
+    const alone = listen(events, "plain");
+    await events.connect();
+    expect(await alone.next()).toEqual(joined);
+    rig.server.cut();
+    expect(await alone.take(2)).toEqual([joined, recovered(false)]);
+
+    const other = listen(events, "a");
+    expect(await other.next()).toEqual(joined);
+    await alone.take(2);
+    rig.server.cut();
+    expect(await other.take(2)).toEqual([joined, recovered(true)]);
+    expect(await alone.take(2)).toEqual([joined, recovered(false)]);
+    rig.server.push("plain", "e", 1);
+    expect(await alone.next()).toEqual(message(1));
+  });
+
+  it("a server that takes long to say what is lost is waited for", async () => {
+    rig.server.historyLength = 1;
+    const events = client();
+    const told = ["a", "b", "plain"].map((name) => listen(events, name));
+    await events.connect();
+    for (const inbox of told) await inbox.next();
+    await rig.server.connects.next();
+    rig.server.beginsAfterMs = 300;
+    rig.server.cut();
+    rig.server.push("b", "e", 1);
+    await rig.server.connects.next();
+    // Live already, while the histories of the others are still being read.
+    rig.server.push("plain", "e", 2);
+
+    expect(await told[2]?.take(3)).toEqual([joined, recovered(false), message(2)]);
+    expect(told[0]?.items).toEqual([]);
+    expect(await told[0]?.take(2)).toEqual([joined, recovered(true)]);
+    expect(await told[1]?.take(3)).toEqual([joined, recovered(true), message(1)]);
+
+    rig.server.cut();
+    for (const n of [2, 3]) rig.server.push("b", "e", n);
+    expect(await told[1]?.take(2)).toEqual([joined, recovered(false)]);
+    expect(await told[0]?.take(2)).toEqual([joined, recovered(true)]);
+  });
+
+  it("a place to start behind is not sent, and told as not recovered", async () => {
+    rig.server.push("a", "e", 1);
+    const events = client();
+    const told = listen(events, "a", { lastEventId: "p0" });
+    await events.connect();
+
+    expect(await told.take(2)).toEqual([joined, recovered(false)]);
+    expect(rig.server.connects.items.map(({ url }) => url)).toEqual(["/push_events?channel=a"]);
+  });
+
+  it("why the server ends a stream is told, as with a WebSocket", async () => {
+    const codes: [number, string][] = [];
+    const events = rig.client({
+      transports: ["sse"],
+      onDisconnect: ({ code, reason }) => void codes.push([code, reason]),
+    });
+    const told = listen(events, "a");
+    await events.connect();
+    await told.next();
+    rig.server.close(1012, "the server is shutting down");
+    expect(await told.take(2)).toEqual([joined, recovered(true)]);
+    rig.server.cut();
+    expect(await told.take(2)).toEqual([joined, recovered(true)]);
+
+    expect(codes).toEqual([
+      [1012, "the server is shutting down"],
+      [1006, "the stream of events ended"],
+    ]);
+    expect(rig.log.items).toEqual(["connect", "connect", "error closed", "connect"]);
   });
 
   it("a denied channel is told, and the others go on", async () => {
@@ -289,7 +384,7 @@ describe("the reader without EventSource", () => {
       const { port } = server.address() as AddressInfo;
       const source = new FetchEventSource(`http://127.0.0.1:${port}/`);
       for (const type of ["open", "message", "x", "error"]) {
-        source.addEventListener(type, ({ data, lastEventId }: MessageEvent) =>
+        source.addEventListener(type, ({ data, lastEventId }) =>
           seen.push(`${type} ${data} ${lastEventId}`),
         );
       }
