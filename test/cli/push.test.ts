@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { withoutIds } from "../support/message-ids.js";
 import { RawClient } from "../support/raw-client.js";
 import { startServer, type TestServer } from "../support/server.js";
 import { hexpush, httpServer } from "./program.js";
@@ -24,11 +25,11 @@ afterAll(async () => {
 });
 
 async function delivered(): Promise<string> {
-  return (await listener.frames.next()).text;
+  return withoutIds((await listener.frames.next()).text);
 }
 
 const msg = (channel: string, data: string, event = "note") =>
-  `[null,null,${JSON.stringify(channel)},"msg",{"data":${data},"event":${JSON.stringify(event)}}]`;
+  `[null,null,${JSON.stringify(channel)},"msg",{"data":${data},"event":${JSON.stringify(event)},"id":"…"}]`;
 
 describe("hexpush push", () => {
   it("delivers DATA with every digit, and says so in one line", async () => {

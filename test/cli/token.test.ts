@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { jwtVerify } from "jose";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { anId } from "../support/message-ids.js";
 import { RawClient } from "../support/raw-client.js";
 import { startServer } from "../support/server.js";
 import { hexpush } from "./program.js";
@@ -52,7 +53,7 @@ describe("hexpush token", () => {
     await expect(client.join("news")).rejects.toThrow("unauthorized");
     const pushing = { env: { HEXPUSH_URL: server.url, HEXPUSH_KEY: token } };
     expect((await hexpush(["push", "chat:1", "hello", "1"], pushing)).code).toBe(0);
-    expect((await client.frames.next()).payload).toEqual({ data: 1, event: "hello" });
+    expect((await client.frames.next()).payload).toEqual({ data: 1, event: "hello", id: anId });
     expect((await hexpush(["push", "news", "hello", "1"], pushing)).code).toBe(1);
     client.close();
   });

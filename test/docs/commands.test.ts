@@ -82,9 +82,12 @@ function parseAnswer(text: string): HttpAnswer {
   return { status, fields: Object.fromEntries(fields), body: rest.join("\n\n").trim() };
 }
 
-/** What names a push or a request is another text each time. */
+/** What names a push, a request or a message is another text each time; a long number is none. */
 function withoutIds(text: string): string {
-  return text.trim().replace(/(?<![\w-])[\w-]{20}(?![\w-])/g, "<id>");
+  return text
+    .trim()
+    .replace(/(?<![\w-])(?!\d{20})[\w-]{20}(?![\w-])/g, "<id>")
+    .replace(/(?<=[,{]"id":")[0-9a-z]{1,32}-\d+(?="[,}])/g, "<id>");
 }
 
 function compare(answer: Block, output: Output): void {

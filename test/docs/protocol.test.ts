@@ -1,10 +1,18 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
-import { type AuthPolicy, createHexpush, type Hexpush, Json, TOKENS } from "../../src/index.js";
+import {
+  type AuthPolicy,
+  createHexpush,
+  type Hexpush,
+  type HexpushOptions,
+  Json,
+  TOKENS,
+} from "../../src/index.js";
 import { type Block, blocksOf, readPage } from "./markdown.js";
 
-// Each ```text frames VSN block of docs/protocol.md is played on a socket of its own against the
-// running server:
+// Each ```text frames VSN block of docs/protocol.md is played on a socket of its own against a
+// server of its own, as it ships; with HEXPUSH_HISTORY_SIZE=N behind VSN, where channels keep N
+// messages. The page's ids are of one epoch, which stands for the server's:
 // - `→ TEXT` the client sends a text frame, `→ hex XX XX …` a binary one, `→ bytes N` a text frame
 //   of N characters, `→ close CODE` a close frame;
 // - `← TEXT` the server sends exactly this text frame;
@@ -29,16 +37,19 @@ const policy: AuthPolicy = {
   },
 };
 
+/** The one in the page's ids that stands for the server's. */
+const EPOCH = "3f9a1c2b7d40";
+
 let hexpush: Hexpush;
 let origin: string;
+let epoch: string;
 
-async function start(): Promise<void> {
-  hexpush = createHexpush({ port: 0, logLevel: "silent", policy, historySize: 0 });
+async function start(settings: HexpushOptions): Promise<void> {
+  hexpush = createHexpush({ port: 0, logLevel: "silent", policy, ...settings });
   ({ url: origin } = await hexpush.start());
+  const { position } = await hexpush.history("any");
+  epoch = position?.replace(/-\d+$/, "") ?? EPOCH;
 }
-
-beforeAll(start);
-afterAll(() => hexpush.stop(0));
 
 /** A raw client: what has come is there to be taken, in order. */
 class Client {
@@ -91,7 +102,8 @@ function heartbeat(client: Client, vsn: string, ref: string): string {
   return `{"event":"phx_reply","payload":{"response":{},"status":"ok"},"ref":"${ref}","topic":"phoenix"}`;
 }
 
-async function act(client: Client, line: string): Promise<void> {
+async function act(client: Client, written: string): Promise<void> {
+  const line = written.replaceAll(EPOCH, epoch);
   const [verb = "", ...rest] = line.split(" ");
   const text = rest.join(" ");
   if (verb === "push") {
@@ -102,7 +114,6 @@ async function act(client: Client, line: string): Promise<void> {
     hexpush.container.get(TOKENS.phoenix).closeSockets(text);
   } else if (verb === "drain") {
     await hexpush.stop(0.2);
-    await start();
   } else if (verb === "→") {
     const [kind, ...values] = rest;
     if (kind === "hex") client.send(Buffer.from(values.join(""), "hex"));
@@ -115,7 +126,11 @@ async function act(client: Client, line: string): Promise<void> {
 }
 
 async function play({ info, text }: Block): Promise<void> {
-  const [, vsn = ""] = info.split(" ");
+  const [, vsn = "", setting] = info.split(" ");
+  const size = /^HEXPUSH_HISTORY_SIZE=(\d+)$/.exec(setting ?? "")?.[1];
+  if (setting !== undefined && size === undefined) throw new Error(`what is "${setting}"?`);
+  await start(size === undefined ? {} : { historySize: Number(size) });
+  onTestFinished(() => hexpush.stop(0));
   const client = new Client(vsn);
   expect(await client.take()).toBe("open");
   const lines = text.split("\n").filter((line) => line.trim() !== "");
@@ -123,7 +138,7 @@ async function play({ info, text }: Block): Promise<void> {
   for (const [index, line] of lines.entries()) {
     if (line.startsWith("← ")) {
       const expected = line.slice("← ".length);
-      expect(await client.take()).toBe(expected);
+      expect((await client.take()).replaceAll(epoch, EPOCH)).toBe(expected);
       ended ||= /^(?:close \d|lost$)/.test(expected);
     } else {
       await act(client, line);

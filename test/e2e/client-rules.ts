@@ -6,11 +6,13 @@ import {
   type Hexpush,
   Json,
 } from "../../src/index.js";
+import { anId, expectRising } from "../support/message-ids.js";
 import {
   CLIENT_KINDS,
   type ClientKind,
   type ClientOptions,
   type MakeClient,
+  type Received,
   type TestClient,
 } from "../support/phoenix-client.js";
 import { Publisher } from "../support/publisher.js";
@@ -37,12 +39,25 @@ export function describeClients(makeClient: () => MakeClient): void {
     return client;
   }
 
-  describe("with the built server", () => {
+  // As it ships, each message has an id, of which none of these clients knows; without history the
+  // frames are PushEx's own.
+  describe.each([
+    { name: "the built server", env: {}, ids: true },
+    { name: "the built server without history", env: { HEXPUSH_HISTORY_SIZE: "0" }, ids: false },
+  ])("with $name", ({ env, ids }) => {
     let server: TestServer;
     let publisher: Publisher;
 
+    /** Takes pushes as they came over the wire, to compare with what was pushed. */
+    async function takeFrames(client: TestClient, count: number): Promise<Received[]> {
+      const frames = await client.frames.take(count);
+      if (!ids) return frames;
+      expectRising(frames.map(({ id }) => id));
+      return frames.map(({ id: _, ...frame }) => frame);
+    }
+
     beforeAll(async () => {
-      server = await startServer();
+      server = await startServer({ env });
       publisher = new Publisher(server.url);
     });
 
@@ -56,14 +71,17 @@ export function describeClients(makeClient: () => MakeClient): void {
         const client = await connected(kind, { url: server.wsUrl });
         const channel = newChannel();
 
-        expect(await client.join(channel)).toEqual({ channel, status: "ok", response: {} });
+        const response = ids ? { id: anId } : {};
+        expect(await client.join(channel)).toEqual({ channel, status: "ok", response });
         await publisher.push(channel, "woohoo", { text: "é 😀", list: [1, null, true] });
         await publisher.push(channel, "second", "data");
 
-        expect(await client.messages.take(2)).toEqual([
+        const received = [
           { channel, event: "woohoo", data: { text: "é 😀", list: [1, null, true] } },
           { channel, event: "second", data: "data" },
-        ]);
+        ];
+        expect(await client.messages.take(2)).toEqual(received);
+        expect(await takeFrames(client, 2)).toEqual(received);
       });
 
       it("receives the pushes of each of its channels and no others", async () => {
@@ -81,7 +99,7 @@ export function describeClients(makeClient: () => MakeClient): void {
           { channel: second, event: "e", data: 1 },
           { channel: second, event: "e", data: 2 },
         ];
-        expect(await client.frames.take(3)).toEqual(received);
+        expect(await takeFrames(client, 3)).toEqual(received);
         expect(client.messages.items).toEqual(received);
       });
 
@@ -97,7 +115,7 @@ export function describeClients(makeClient: () => MakeClient): void {
         await publisher.push([channel, stays], "e", "joined again");
 
         // Of the wire, not of the bindings: the client itself drops what comes for no channel.
-        expect(await client.frames.take(3)).toEqual([
+        expect(await takeFrames(client, 3)).toEqual([
           { channel: stays, event: "e", data: "after the leave" },
           { channel, event: "e", data: "joined again" },
           { channel: stays, event: "e", data: "joined again" },
@@ -112,7 +130,7 @@ export function describeClients(makeClient: () => MakeClient): void {
         await publisher.push([channel, newChannel(), channel], "e", "once");
         await publisher.push(channel, "e", "next");
 
-        const received = (await client.frames.take(2)).map(({ data }) => data);
+        const received = (await takeFrames(client, 2)).map(({ data }) => data);
         expect(received).toEqual(["once", "next"]);
       });
     });
@@ -164,7 +182,7 @@ export function describeClients(makeClient: () => MakeClient): void {
         expect(await client.join(channel)).toMatchObject({ status: "ok" });
         await publisher.push([denied, channel], "e", 1);
 
-        expect(await client.frames.next()).toEqual({ channel, event: "e", data: 1 });
+        expect(await client.frames.next()).toEqual({ channel, event: "e", data: 1, id: anId });
       });
 
       it("is refused where its connect is denied", async () => {

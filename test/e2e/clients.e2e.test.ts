@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { Inbox } from "../support/inbox.js";
+import { anId } from "../support/message-ids.js";
 import { loadPushex, nodeClient, type Pushex } from "../support/phoenix-client.js";
 import { Publisher } from "../support/publisher.js";
 import { RawClient, type SerializerVersion } from "../support/raw-client.js";
@@ -119,7 +120,7 @@ describe("the built server", () => {
     });
     await publisher.push(channel, "e", "real");
 
-    expect(await client.frames.next()).toEqual({ channel, event: "e", data: "real" });
+    expect(await client.frames.next()).toEqual({ channel, event: "e", data: "real", id: anId });
   });
 
   it("answers the documented push to the byte", async () => {
@@ -156,4 +157,40 @@ describe("the built server", () => {
       });
     },
   );
+});
+
+describe("the built server without history", () => {
+  let server: TestServer;
+  let publisher: Publisher;
+
+  beforeAll(async () => {
+    server = await startServer({ env: { HEXPUSH_HISTORY_SIZE: "0" } });
+    publisher = new Publisher(server.url);
+  });
+
+  afterAll(async () => {
+    publisher?.close();
+    await server?.kill();
+  });
+
+  it.each<[SerializerVersion, string, string]>([
+    [
+      "1.0.0",
+      '{"event":"phx_reply","payload":{"response":{},"status":"ok"},"ref":"1","topic":"news"}',
+      '{"event":"msg","payload":{"data":{"a":1.10},"event":"woohoo"},"ref":null,"topic":"news"}',
+    ],
+    [
+      "2.0.0",
+      '["1","1","news","phx_reply",{"response":{},"status":"ok"}]',
+      '[null,null,"news","msg",{"data":{"a":1.10},"event":"woohoo"}]',
+    ],
+  ])("sends PushEx's frames to the byte in serializer %s", async (version, joined, pushed) => {
+    const client = await RawClient.connect(server.wsUrl, version);
+    onTestFinished(() => client.close());
+
+    client.send("news", "phx_join");
+    expect((await client.frames.next()).text).toBe(joined);
+    await publisher.post('{"channel":"news","data":{"a":1.10},"event":"woohoo"}');
+    expect((await client.frames.next()).text).toBe(pushed);
+  });
 });

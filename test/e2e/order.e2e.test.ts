@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { awkwardName, blank, channelName, jsonText, name } from "../support/arbitraries.js";
 import { exactMember, exactText, withBlanks } from "../support/exact-json.js";
+import { anId, expectRising } from "../support/message-ids.js";
 import { CLIENT_KINDS, nodeClient, type Received } from "../support/phoenix-client.js";
 import { Publisher } from "../support/publisher.js";
 import { type Frame, RawClient, type SerializerVersion } from "../support/raw-client.js";
@@ -67,6 +68,17 @@ function byChannel(messages: readonly Received[]): Record<string, unknown[]> {
   return channels;
 }
 
+/** The ids of what a subscriber received, by channel, which must rise there. */
+function idsByChannel(messages: readonly Received[]): Record<string, unknown[]> {
+  const channels: Record<string, string[]> = {};
+  for (const { channel, id = "none" } of messages) {
+    channels[channel] ??= [];
+    channels[channel].push(id);
+  }
+  for (const ids of Object.values(channels)) expectRising(ids);
+  return channels;
+}
+
 describe(`${PUSHES} pushes in a row`, () => {
   it("arrive in order at each subscriber of each channel", async () => {
     const [a, b, c] = [newChannel("a"), newChannel("b"), newChannel("c")];
@@ -82,15 +94,21 @@ describe(`${PUSHES} pushes in a row`, () => {
       await publisher.push(channels, "e", n);
     }
 
-    const rawReceived = raw.map(async ({ frames }) =>
-      (await frames.take(pushed.length)).map(received),
+    const rawFrames = await Promise.all(
+      raw.map(async ({ frames }) => (await frames.take(pushed.length)).map(received)),
     );
-    const libraryReceived = libraries.map(({ messages }) => messages.take(pushed.length));
-    for (const messages of await Promise.all([...rawReceived, ...libraryReceived])) {
-      expect(byChannel(messages)).toEqual(byChannel(pushed));
+    const libraryFrames = await Promise.all(
+      libraries.map(({ frames }) => frames.take(pushed.length)),
+    );
+    const all = [...rawFrames, ...libraryFrames];
+    const ids = idsByChannel(all[0] ?? []);
+    for (const frames of all) {
+      expect(byChannel(frames)).toEqual(byChannel(pushed));
       // With one publisher that waits for each answer, that is the order of the whole socket.
-      expect(messages).toEqual(pushed);
+      expect(frames).toEqual(pushed.map((message) => ({ ...message, id: anId })));
+      expect(idsByChannel(frames)).toEqual(ids);
     }
+    for (const { messages } of libraries) expect(messages.items).toEqual(pushed);
   });
 
   it("by 4 publishers at a time arrive in one order, which keeps each publisher's own", async () => {
@@ -107,10 +125,14 @@ describe(`${PUSHES} pushes in a row`, () => {
     );
 
     const total = 2 * PUSHES;
-    const orders = await Promise.all([
-      ...raw.map(async ({ frames }) => byChannel((await frames.take(total)).map(received))),
-      ...libraries.map(async ({ messages }) => byChannel(await messages.take(total))),
+    const all = await Promise.all([
+      ...raw.map(async ({ frames }) => (await frames.take(total)).map(received)),
+      ...libraries.map(({ frames }) => frames.take(total)),
     ]);
+    const ids = idsByChannel(all[0] ?? []);
+    for (const frames of all) expect(idsByChannel(frames)).toEqual(ids);
+    for (const { messages } of libraries) expect(messages.items).toHaveLength(total);
+    const orders = all.map(byChannel);
     const order = orders[0] as Record<string, { who: string; n: number }[]>;
     for (const other of orders) expect(other).toEqual(order);
     for (const channel of [a, b]) {
@@ -272,7 +294,7 @@ describe("any push", () => {
         for (const client of clients) {
           const frame = await client.frames.next();
           expect(frame.event).toBe("msg");
-          expect(received(frame)).toEqual({ channel, event, data: "data" });
+          expect(received(frame)).toEqual({ channel, event, data: "data", id: anId });
         }
         for (const client of clients) {
           await client.leave(channel);
@@ -332,8 +354,8 @@ describe("any push", () => {
         received,
       );
       expect(messages).toEqual([
-        { channel, event: "e", data: channel },
-        { channel: fence, event: "e", data: "end" },
+        { channel, event: "e", data: channel, id: anId },
+        { channel: fence, event: "e", data: "end", id: anId },
       ]);
     }
   });

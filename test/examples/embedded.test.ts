@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { type Program, startProgram } from "../docs/program.js";
+import { anId } from "../support/message-ids.js";
 
 interface Push {
   receive(status: string, callback: (response: unknown) => void): Push;
@@ -73,13 +74,13 @@ describe("the server embedded in a program", () => {
   it("delivers to a socket with a ticket, and to the program's own transport", async () => {
     const channel = connect("ann-1").channel("user:ann");
     const received = new Promise((resolve) => channel.on("msg", resolve));
-    expect(await join(channel)).toEqual(["ok", {}]);
+    expect(await join(channel)).toEqual(["ok", { id: anId }]);
 
     const answer = await push({ channel: "user:ann", event: "note", data: { text: "hi" } });
 
     expect(answer.status).toBe(200);
     expect(answer.headers.get("x-served-by")).toBe("embedded");
-    expect(await received).toEqual({ event: "note", data: { text: "hi" } });
+    expect(await received).toEqual({ event: "note", data: { text: "hi" }, id: anId });
     const recent = await fetch(`${origin}/recent`);
     expect(await recent.json()).toEqual([{ channel: "user:ann", event: "note" }]);
   });
@@ -102,7 +103,7 @@ describe("the server embedded in a program", () => {
 
   it("closes the sockets of a ticket that is revoked", async () => {
     const socket = connect("bob-1");
-    expect(await join(socket.channel("news"))).toEqual(["ok", {}]);
+    expect(await join(socket.channel("news"))).toEqual(["ok", { id: anId }]);
     const closed = new Promise<{ code: number }>((resolve) => socket.onClose(resolve));
 
     const answer = await fetch(`${origin}/tickets/bob-1`, {

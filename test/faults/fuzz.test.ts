@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { anId } from "../support/message-ids.js";
 import { Publisher } from "../support/publisher.js";
 import { RawClient } from "../support/raw-client.js";
 import { type RawAnswer, RawHttp, turns } from "../support/raw-http.js";
@@ -118,7 +119,7 @@ async function expectService(channel: string, bystander: RawClient): Promise<voi
       const { topic, payload } = await client.frames.next(({ event }) => event === "msg");
       expect({ topic, payload }).toEqual({
         topic: channel,
-        payload: { event: "event", data: { is: "served" } },
+        payload: { event: "event", data: { is: "served" }, id: anId },
       });
     }
   } finally {

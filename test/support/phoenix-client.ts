@@ -115,6 +115,8 @@ export interface JoinOutcome {
 
 export interface Received extends PushPayload {
   readonly channel: string;
+  /** Of frames on channels that keep history; PushEx and its clients know none. */
+  readonly id?: string;
 }
 
 export type Report = <K extends keyof ClientEvents>(kind: K, value: ClientEvents[K]) => void;
@@ -145,6 +147,8 @@ export function driveClient(
     socket.onMessage(({ topic, event, payload }) => {
       // Comes after the channel's own bindings.
       if (event === "msg") report("frame", { channel: topic, ...(payload as PushPayload) });
+      // The libraries' own leave is done at once, while its frame is still on its way.
+      if (event === "phx_close") report("left", topic);
     });
   }
 
@@ -168,7 +172,7 @@ export function driveClient(
         subscription.bind("*", (data, event) => report("message", { channel, data, event }));
         reportJoins(channel, subscription.channel.joinPush);
       },
-      leave: (channel) => void pushex.unsubscribe(channel).then(() => report("left", channel)),
+      leave: (channel) => void pushex.unsubscribe(channel),
     };
   }
 
@@ -194,11 +198,7 @@ export function driveClient(
       channel.on("msg", ({ data, event }) => report("message", { channel: name, data, event }));
       reportJoins(name, channel.join());
     },
-    leave: (name) =>
-      void channels
-        .get(name)
-        ?.leave()
-        .receive("ok", () => report("left", name)),
+    leave: (name) => void channels.get(name)?.leave(),
   };
 }
 

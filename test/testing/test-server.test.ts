@@ -41,7 +41,7 @@ describe("startTestServer", () => {
   it("pushes from within, and counts who got it", async () => {
     const server = await start();
     server.recorded.connect().join("a");
-    expect(server.push(["a", "b"], "e", { x: 1 })).toMatchObject({
+    expect(await server.push(["a", "b"], "e", { x: 1 })).toMatchObject({
       channels: ["a", "b"],
       deliveries: 1,
     });
@@ -62,7 +62,7 @@ describe("startTestServer", () => {
 
   it("starts several servers side by side, each with its own record", async () => {
     const [one, other] = await Promise.all([start(), start()]);
-    one.push("a", "e", 1);
+    await one.push("a", "e", 1);
     expect([one.recorded.messages.length, other.recorded.messages.length]).toEqual([1, 0]);
   });
 

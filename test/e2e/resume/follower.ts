@@ -12,7 +12,10 @@ export interface Follower {
   readonly channels: ReadonlySet<string>;
   readonly isOpen: boolean;
   readonly isPaused: boolean;
-  /** Connects, and goes on with each channel where it was. */
+  /**
+   * Connects, goes on with each channel where it was, and checks what it is told of that. What the
+   * server does meanwhile may come before its channels are joined, or behind.
+   */
   connect(place: Place): Promise<void>;
   join(channel: string, place: Place): Promise<void>;
   leave(channel: string, place: Place): Promise<void>;
@@ -65,11 +68,15 @@ export class Progress {
     this.#id = id;
   }
 
-  /** It came back and was told whether it gets all that it has missed. */
-  cameBack(recovered: boolean, position: string): void {
+  /**
+   * It came back and was told whether it gets all that it has missed.
+   *
+   * @param total how many messages there were on the channel then
+   */
+  cameBack(recovered: boolean, position: string, total: number): void {
     const id = this.#id as string;
-    const isRecoverable = this.truth.isRecoverable(this.channel, id, this.#count, position);
-    if (recovered !== isRecoverable) {
+    const { channel, truth } = this;
+    if (recovered !== truth.isRecoverable(channel, id, this.#count, position, total)) {
       throw new Error(`${this.missing}: recovered is ${recovered}, from ${id} at ${position}`);
     }
     if (!recovered) this.startAt(position);

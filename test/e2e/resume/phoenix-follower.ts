@@ -35,11 +35,15 @@ export class PhoenixFollower implements Follower {
       if (this.#client === client) this.#isClosed = true;
     });
     for (const channel of this.channels) this.#sendJoin(client, channel);
+    await this.#entered(client);
   }
 
   async join(channel: string): Promise<void> {
     this.channels.add(channel);
-    if (this.#client !== undefined) this.#sendJoin(this.#client, channel);
+    const client = this.#client;
+    if (client === undefined) return;
+    this.#sendJoin(client, channel);
+    await this.#entered(client);
   }
 
   async leave(channel: string): Promise<void> {
@@ -101,6 +105,14 @@ export class PhoenixFollower implements Follower {
     this.#joins.set(client.send(channel, "phx_join", params), channel);
   }
 
+  /** What it was told when it joined is held against what was so then. */
+  async #entered(client: RawClient): Promise<void> {
+    while (this.#joins.size > 0 && this.isOpen) {
+      await Promise.race([client.frames.seen(() => true), client.closed]);
+      await this.#takeAll(client);
+    }
+  }
+
   async #takeAll(client: RawClient): Promise<void> {
     for (const frame of await client.frames.take(client.frames.items.length)) this.#take(frame);
   }
@@ -120,6 +132,9 @@ export class PhoenixFollower implements Follower {
     const progress = before ?? new Progress(this.name, channel, this.#truth);
     this.#progress.set(channel, progress);
     if (before === undefined) progress.startAt(response.id);
-    else progress.cameBack(response.recovered === true, response.id);
+    else {
+      const total = this.#truth.countUpTo(channel, response.id);
+      progress.cameBack(response.recovered === true, response.id, total);
+    }
   }
 }

@@ -12,6 +12,8 @@ export class StreamFollower implements Follower {
   readonly #progress = new Map<string, Progress>();
   /** Of the stream that is open, as told. */
   readonly #gaps = new Map<string, string>();
+  /** How many messages each channel had when the stream was asked for. */
+  readonly #before = new Map<string, number>();
   #lastEventId = "";
   #client: SseClient | undefined;
   #isClosed = false;
@@ -32,6 +34,7 @@ export class StreamFollower implements Follower {
     if (this.channels.size === 0) return;
     this.#isClosed = false;
     this.#isPlaced = false;
+    for (const channel of this.channels) this.#before.set(channel, this.#truth.of(channel).length);
     const headers = this.#lastEventId === "" ? {} : { "last-event-id": this.#lastEventId };
     const client = await SseClient.connect(port, `/push_events${query([...this.channels])}`, {
       headers,
@@ -42,6 +45,11 @@ export class StreamFollower implements Follower {
     void client.closed.then(() => {
       if (this.#client === client) this.#isClosed = true;
     });
+    // What it is told when it comes back is held against what was so then.
+    while (!this.#isPlaced && this.isOpen) {
+      await Promise.race([client.events.seen(() => true), client.closed]);
+      await this.#takeAll(client);
+    }
   }
 
   /** A stream's channels are its request's: another set takes another stream. */
@@ -83,7 +91,7 @@ export class StreamFollower implements Follower {
     if (client === undefined) return;
     for (;;) {
       const isOver = this.#isClosed;
-      for (const event of await client.events.take(client.events.items.length)) this.#take(event);
+      await this.#takeAll(client);
       const late = this.#late();
       if (late === undefined || isOver) return;
       await within(Promise.race([client.events.seen(() => true), client.closed]), late);
@@ -94,6 +102,10 @@ export class StreamFollower implements Follower {
     if (this.#client === undefined) return;
     await this.cut(0);
     await this.connect(place);
+  }
+
+  async #takeAll(client: SseClient): Promise<void> {
+    for (const event of await client.events.take(client.events.items.length)) this.#take(event);
   }
 
   #late(): string | undefined {
@@ -129,7 +141,10 @@ export class StreamFollower implements Follower {
       else {
         // One cursor for all channels: also a channel that is new to the stream goes on from it.
         progress.startAt(since);
-        progress.cameBack(gap === undefined, gap ?? start);
+        // Without a gap it is not told up to where: what came meanwhile may have pushed out more.
+        const total =
+          gap === undefined ? this.#before.get(channel) : this.#truth.countUpTo(channel, gap);
+        progress.cameBack(gap === undefined, gap ?? start, total as number);
       }
     }
   }

@@ -52,13 +52,15 @@ export class Truth {
     ).length;
   }
 
-  /** Whether a client that stands at `id`, and so has `count` messages, can be sent all others. */
-  isRecoverable(channel: string, id: string, count: number, position: string): boolean {
+  /**
+   * Whether a client that stands at `id`, and so has `count` messages, could be sent all others when
+   * there were `total` and the newest id of all channels was `position`.
+   */
+  isRecoverable(channel: string, id: string, count: number, position: string, total: number) {
     if (this.#take(id).epoch !== this.#take(position).epoch) return false;
-    const all = this.of(channel);
-    const oldest = all.length - this.#kept.size;
-    return all
-      .slice(count)
+    const oldest = total - this.#kept.size;
+    return this.of(channel)
+      .slice(count, total)
       .every(({ at }, index) => count + index >= oldest && this.#now() - at < this.#kept.ttl);
   }
 
