@@ -23,7 +23,9 @@ console.log(
   `${options.clients} clients, ${options.messages} messages (a push counts once for each of its ` +
     `channels), ${options.channels} channels`,
 );
-console.log(`seed ${options.seed}; the same draws: npm run test:resume -- ${again.join(" ")} --seed ${options.seed}`);
+console.log(
+  `seed ${options.seed}; the same draws: npm run test:resume -- ${again.join(" ")} --seed ${options.seed}`,
+);
 if (options.without !== undefined) {
   console.log(`Without ${options.without}: ${PROTECTIONS[options.without]}. This has to fail.`);
 }

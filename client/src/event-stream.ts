@@ -66,7 +66,7 @@ export class EventStream implements Transport {
     this.#listen("error", () => this.#end());
     this.#listen("gap", (event) => this.#gap(event));
     this.#listen("denied", (event) => this.#denied(event));
-    this.#listen("ready", (event) => this.#ready(event));
+    this.#listen("position", (event) => this.#begun(event));
     this.#listen("message", (event) => this.#message(event));
   }
 
@@ -116,8 +116,8 @@ export class EventStream implements Transport {
     this.#events.denied(channel, response);
   }
 
-  /** A server may say so, with a first cursor, once it has told all gaps and denials. */
-  #ready(event: StreamEvent): void {
+  /** All gaps and denials are told. Its id is the first cursor: the stream may end before a message. */
+  #begun(event: StreamEvent): void {
     this.#read(event);
     this.#settle();
   }

@@ -46,8 +46,8 @@ export class FakeServer {
   historyLength = 1000;
   refuseWebSockets = false;
   refuseStreams = false;
-  /** A stream begins with `ready` and a first cursor. */
-  sendsReady = false;
+  /** A stream begins with where it stands, as the real one does. */
+  sendsPosition = false;
   answersHeartbeats = true;
   answersLeaves = true;
   /** Before each answer to a join comes a message of an earlier join. */
@@ -224,7 +224,10 @@ export class FakeServer {
       for (const message of found ?? []) missed.push([channel, message]);
       listener.channels.set(channel, "");
     }
-    if (this.sendsReady) say("ready", {}, btoa(JSON.stringify(cursor)));
+    if (this.sendsPosition) {
+      const id = btoa(JSON.stringify(cursor));
+      say("position", { id }, id);
+    }
     this.#listen(listener);
     for (const [channel, message] of missed) listener.deliver(channel, message);
     request.on("close", () => this.listeners.delete(listener));

@@ -167,7 +167,7 @@ describe("with server-sent events", () => {
   });
 
   it("a stream that begins with a cursor makes silent channels whole too", async () => {
-    rig.server.sendsReady = true;
+    rig.server.sendsPosition = true;
     const events = client();
     const told = listen(events, "a");
     await events.connect();

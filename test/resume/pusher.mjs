@@ -78,9 +78,8 @@ export class Pusher {
     const due = ((performance.now() - this.#begunAt) / 1000) * rate;
     if (this.#planned >= due) return [];
     const count = Math.min(random.between(...CHANNELS_PER_PUSH), messages - this.#planned);
-    return random
-      .sample(channels, count)
-      .filter((channel) => (!hasOrder || !this.#busy.has(channel)) && ledger.lag(channel) < lagMax);
+    const free = hasOrder ? channels.filter((channel) => !this.#busy.has(channel)) : channels;
+    return random.sample(free, count).filter((channel) => ledger.lag(channel) < lagMax);
   }
 
   async #push(channels) {

@@ -43,7 +43,9 @@ function faultsOf({ connections, faults }) {
 
 /** A line for each kind of client. */
 function table({ ledger }) {
-  const rows = [["clients", "", "broken", "least", "resumes", "received", "lost", "dup.", "reord."]];
+  const rows = [
+    ["clients", "", "broken", "least", "resumes", "received", "lost", "dup.", "reord."],
+  ];
   for (const kind of new Set(ledger.records.map((record) => record.kind))) {
     const records = ledger.records.filter((record) => record.kind === kind);
     const sum = (figure) => records.reduce((total, record) => total + figure(record), 0);
@@ -59,7 +61,9 @@ function table({ ledger }) {
       sum(({ reordered }) => reordered),
     ]);
   }
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => `${row[column]}`.length)));
+  const widths = rows[0].map((_, column) =>
+    Math.max(...rows.map((row) => `${row[column]}`.length)),
+  );
   return rows.map((row) =>
     row
       .map((cell, column) =>

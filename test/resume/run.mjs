@@ -53,7 +53,9 @@ export async function run(options) {
   const server = new Server({
     HEXPUSH_HOST: "127.0.0.1",
     HEXPUSH_BROKER:
-      broker === "file" && options.without !== "disk" ? `file:${join(directory, "broker")}` : "memory:",
+      broker === "file" && options.without !== "disk"
+        ? `file:${join(directory, "broker")}`
+        : "memory:",
     HEXPUSH_HISTORY_SIZE: `${options.without === "history" ? 0 : historySize}`,
     HEXPUSH_HISTORY_TTL: "3600",
     HEXPUSH_IDEMPOTENCY_KEYS: "1000000",
@@ -136,17 +138,19 @@ async function joined(clients) {
   if (first === "late") throw new Error("not every client could join");
 }
 
-/** At random places among the messages, so that a slow machine is not killed more often. */
+/** Once in each of as many stretches of the messages, so that a slow machine is not killed more often. */
 async function killNowAndThen({ kills, messages, server, random, say }, ledger, pusher) {
   const draws = random.fork();
-  const at = Array.from({ length: kills }, () => draws.between(1, Math.floor(messages * 0.95)));
-  for (const place of at.sort((one, other) => one - other)) {
+  for (let stretch = 0; stretch < kills; stretch++) {
+    const place = ((stretch + draws.next() * 0.9) / kills) * messages;
     while (ledger.messages < place) {
       if (pusher.isStopped) return;
       await sleep(LOOK_MS);
     }
     await server.killAndRestart();
-    say(`SIGKILL after ${ledger.messages} messages; back in ${Math.round(server.outages.at(-1))} ms`);
+    say(
+      `SIGKILL after ${ledger.messages} messages; back in ${Math.round(server.outages.at(-1))} ms`,
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 // The server under test: `hexpush serve` as it is built, in a process of its own.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 
 const MAIN = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
@@ -15,7 +16,7 @@ process.on("exit", () => {
 });
 
 export class Server {
-  /** The first start takes a free one, and the later ones the same. */
+  /** A free one at the first start, and the same ever after. */
   port = 0;
   kills = 0;
   /** Milliseconds from each SIGKILL until the next process listened. */
@@ -36,6 +37,7 @@ export class Server {
   }
 
   async start() {
+    if (this.port === 0) this.port = await lastingPort();
     const child = spawn(process.execPath, [MAIN, "serve"], {
       env: { ...this.#env, HEXPUSH_PORT: `${this.port}` },
       stdio: ["ignore", "pipe", "pipe"],
@@ -43,7 +45,7 @@ export class Server {
     this.#child = child;
     started.add(child);
     child.once("exit", () => started.delete(child));
-    this.port = await this.#listening(child);
+    await this.#listening(child);
   }
 
   /** As a power cut does it, then up again. */
@@ -75,10 +77,9 @@ export class Server {
         const text = bytes.toString();
         this.output = (this.output + text).slice(-OUTPUT_KEPT);
         this.cuts += text.split("slow consumer cut").length - 1;
-        const port = /"url":"http:\/\/[\d.]+:(\d+)".*"listening"/.exec(text)?.[1];
-        if (port === undefined) return;
+        if (!text.includes('"listening"')) return;
         clearTimeout(timer);
-        resolve(Number(port));
+        resolve();
       };
       child.stdout.on("data", read);
       child.stderr.on("data", read);
@@ -87,5 +88,22 @@ export class Server {
         fail("ended by itself");
       });
     });
+  }
+}
+
+/**
+ * Below the ports that the kernel gives to connections: a connect to one of those while nobody
+ * listens on it may be given that very port, and so be connected to itself.
+ */
+async function lastingPort() {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    const probe = createServer();
+    const isFree = await new Promise((resolve) => {
+      probe.once("error", () => resolve(false));
+      probe.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    await new Promise((resolve) => probe.close(resolve));
+    if (isFree) return port;
   }
 }

@@ -19,9 +19,13 @@ export function startEventSource({ port, record, resumes, pauseMs }) {
     const headers = since === "" ? {} : { "last-event-id": since };
     const options = { port, host: "127.0.0.1", path: `/push_events?${query}`, headers };
     outgoing = get({ ...options, agent: false }, (response) => {
+      if (response.statusCode !== 200)
+        throw new Error(`a stream was answered ${response.statusCode}`);
       let gaps = 0;
       let hasBegun = false;
       record.connects++;
+      // All is decided, and the stream has joined, before its head is sent.
+      isReady();
       response.setEncoding("utf8");
       response.on("error", () => {});
       const parse = eventParser((type, data, id) => {
@@ -32,7 +36,6 @@ export function startEventSource({ port, record, resumes, pauseMs }) {
           hasBegun = true;
           if (gaps > 0) record.gaps += gaps;
           else if (since !== "") record.resumes++;
-          isReady();
         }
         if (type !== "message") return;
         const { channel, data: content } = JSON.parse(data);
