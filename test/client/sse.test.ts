@@ -194,6 +194,25 @@ describe("with server-sent events", () => {
     expect(denied.items).toEqual([]);
   });
 
+  it("the server's own word on the end counts, and its hint of when to come back", async () => {
+    const events = rig.client({
+      transports: ["sse"],
+      reconnect: { minMs: 60_000, maxMs: 60_000 },
+    });
+    const told = listen(events, "a");
+    await events.connect();
+    expect(await told.next()).toEqual(joined);
+    rig.server.push("a", "e", 1);
+    expect(await told.next()).toEqual(message(1));
+    const before = Date.now();
+    rig.server.close(1012, "retry in 80");
+    rig.server.push("a", "e", 2);
+
+    expect(await told.take(3)).toEqual([joined, recovered(true), message(2)]);
+    expect(Date.now() - before).toBeGreaterThanOrEqual(75);
+    expect(rig.log.items).toEqual(["connect", "disconnect 1012", "connect"]);
+  });
+
   it("one stream is closed before the next is asked for", async () => {
     let open = 0;
     const others: number[] = [];
