@@ -143,8 +143,8 @@ async function play({ info, text }: Block): Promise<void> {
   for (const [index, line] of lines.entries()) {
     if (line.startsWith("← ")) {
       const expected = line.slice("← ".length);
-      const came = (await client.take()).replaceAll(epoch, EPOCH);
-      expect(anyRetry(came)).toBe(anyRetry(expected));
+      const got = (await client.take()).replaceAll(epoch, EPOCH);
+      expect(anyRetry(got)).toBe(anyRetry(expected));
       ended ||= /^(?:close \d|lost$)/.test(expected);
     } else {
       await act(client, line);

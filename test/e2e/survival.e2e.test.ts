@@ -4,10 +4,12 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { CHROMIUM, WebPages } from "../support/browser.js";
+import { PATIENCE_MS } from "../support/inbox.js";
 import { lastingPort, startServer, type TestServer } from "../support/server.js";
 import { CHANNELS, KINDS, PageReader } from "./page-readers.js";
 
 const reason = CHROMIUM === undefined ? " (skipped: no Chromium on this machine)" : "";
+const patiently = { timeout: PATIENCE_MS };
 const isMessage = (item: string) => /^\w+ \d+$/.test(item);
 
 /** Pushes 1, 2, 3, …, each until it is accepted, as an application does that cannot lose one. */
@@ -106,7 +108,9 @@ describe.skipIf(CHROMIUM === undefined)(`pages that list what they get${reason}`
       expect(await reader.transport).toBe(reader.kind.transport);
     });
     // Whoever subscribes gets what is pushed from then on.
-    await expect.poll(() => subscribers(url)).toEqual(CHANNELS.map(() => readers.length));
+    await expect
+      .poll(() => subscribers(url), patiently)
+      .toEqual(CHANNELS.map(() => readers.length));
     return {
       backend,
       readers,
@@ -159,8 +163,14 @@ describe.skipIf(CHROMIUM === undefined)(`pages that list what they get${reason}`
     const site = await start(durable());
     const { backend, readers } = site;
     await survives(site, async () => {
-      // The offline mode lets no page connect, but leaves connections that are open as they are:
-      // an EventSource goes on, and a WebSocket gets what has come later. So those are cut as well.
+      await all(readers, (reader) => reader.setOffline(true));
+      const during = backend.count + 30;
+      await expect.poll(() => backend.count, patiently).toBeGreaterThan(during);
+      await all(readers, (reader) => reader.setOffline(false));
+      await all(readers, (reader) => reader.reaches(during));
+
+      // The offline mode lets no page connect, but breaks no connection that is open: an EventSource
+      // goes on as ever, and a WebSocket brings later what has come meanwhile. So those are cut too.
       await all(readers, (reader) => reader.setOffline(true));
       for (const { cable } of readers) cable.cut();
       const made = readers.map(({ cable }) => cable.made);
