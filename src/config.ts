@@ -59,6 +59,8 @@ export interface Config {
   readonly drainTimeout: number;
   /** Whether a stop closes the sockets over its time, or only when that is over. @defaultValue true */
   readonly drainSockets: boolean;
+  /** Connects per second that a starting server admits; 0 admits all at once. @defaultValue 1000 */
+  readonly connectRate: number;
   /** @defaultValue "info" */
   readonly logLevel: LogLevel;
   /** Whether each HTTP request is logged. @defaultValue false */
@@ -342,6 +344,12 @@ export const SETTINGS: { readonly [K in keyof Config]: Setting } = {
     ...yesOrNo(),
     fallback: true,
     help: "false leaves sockets open while a stop drains, and closes them at its end",
+  },
+  connectRate: {
+    env: ["HEXPUSH_CONNECT_RATE"],
+    ...wholeNumber(0, 1_000_000),
+    fallback: 1000,
+    help: "connects a second that a server admits in its first 30 seconds; 0 admits all at once",
   },
   logLevel: {
     env: ["HEXPUSH_LOG_LEVEL"],

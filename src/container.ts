@@ -14,6 +14,7 @@ import { PhoenixTransport } from "./adapters/uws/socket.js";
 import { ChannelRoom } from "./application/channel-room.js";
 import { applyJoinRules, ChannelRules } from "./application/channel-rules.js";
 import { combineListeners } from "./application/combine-listeners.js";
+import { ConnectGate } from "./application/connect-gate.js";
 import { Control } from "./application/control.js";
 import { describeError } from "./application/describe-error.js";
 import { guardPolicy } from "./application/guard-policy.js";
@@ -75,6 +76,8 @@ export const TOKENS = {
   transport: token<Transport>("Transport"),
   phoenix: token<PhoenixTransport>("PhoenixTransport"),
   sse: token<SseTransport>("SseTransport"),
+  /** Who may connect when. */
+  gate: token<ConnectGate>("ConnectGate"),
   /** What keeps and brings the messages: replace this one. */
   broker: token<Broker>("Broker"),
   pushes: token<PushService>("PushService"),
@@ -107,6 +110,7 @@ interface SocketDesk {
   readonly listener: PushListener;
   readonly broker: Broker;
   readonly now: Clock;
+  readonly gate: ConnectGate;
 }
 
 const channelRoom = token<ChannelRoom>("ChannelRoom");
@@ -220,8 +224,26 @@ const adapters = new ContainerModule(({ bind }) => {
     [socketDesk, channelRoom, TOKENS.config, TOKENS.log],
   );
   bind(socketDesk).toResolvedValue(
-    (policy, origins, listener, broker, now) => ({ policy, origins, listener, broker, now }),
-    [TOKENS.guardedPolicy, TOKENS.origins, TOKENS.listeners, TOKENS.broker, TOKENS.clock],
+    (policy, origins, listener, broker, now, gate) => ({
+      policy,
+      origins,
+      listener,
+      broker,
+      now,
+      gate,
+    }),
+    [
+      TOKENS.guardedPolicy,
+      TOKENS.origins,
+      TOKENS.listeners,
+      TOKENS.broker,
+      TOKENS.clock,
+      TOKENS.gate,
+    ],
+  );
+  bind(TOKENS.gate).toResolvedValue(
+    ({ connectRate: rate }, log) => new ConnectGate({ rate, log }),
+    [TOKENS.config, TOKENS.log],
   );
   bind(TOKENS.broker).toResolvedValue(brokerFor, [
     TOKENS.config,
@@ -278,9 +300,9 @@ const adapters = new ContainerModule(({ bind }) => {
     ],
   );
   bind(TOKENS.server).toResolvedValue(
-    (app, sockets, streams, { host, port, drainSockets }) =>
-      new UwsServer({ host, port, handler: app.callback(), sockets, streams, drainSockets }),
-    [TOKENS.koaApp, TOKENS.phoenix, TOKENS.sse, TOKENS.config],
+    (app, sockets, streams, gate, { host, port, drainSockets }) =>
+      new UwsServer({ host, port, handler: app.callback(), sockets, streams, gate, drainSockets }),
+    [TOKENS.koaApp, TOKENS.phoenix, TOKENS.sse, TOKENS.gate, TOKENS.config],
   );
 });
 

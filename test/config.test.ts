@@ -48,6 +48,7 @@ describe("the configuration", () => {
       allowedOrigins: undefined,
       drainTimeout: 10,
       drainSockets: true,
+      connectRate: 1000,
       logLevel: "info",
       requestLog: false,
       bodyLimit: 8_000_000,

@@ -220,7 +220,9 @@ export class Connection {
       if (Date.now() - this.#openedAt >= STABLE_MS) this.#tries = 0;
       this.#openedAt = 0;
     }
-    this.#tries += 1;
+    // To be sent away by a server that drains is no failure: nobody may be there for some seconds.
+    if (close.code === 1012 && hintMs(close.reason) !== undefined) this.#tries = 0;
+    else this.#tries += 1;
     clearTimeout(this.#retryTimer);
     this.#retryTimer = setTimeout(() => {
       void (isRefresh ? this.#start(this.#live?.kind, true) : this.#start());

@@ -1,4 +1,5 @@
 import {
+  type Close,
   CONNECT_TIMEOUT_MS,
   isRecord,
   type JoinResponse,
@@ -7,17 +8,14 @@ import {
   type Transport,
   type TransportEvents,
 } from "./transport.js";
-import type { EventSourceConstructor, EventSourceLike } from "./types.js";
+import type { EventSourceConstructor, EventSourceLike, StreamEvent } from "./types.js";
 
-/** How long a stream may take to say what it cannot resume, where nothing else comes. */
+/** How long a stream may take to say where it begins. Where no channel keeps history, none does. */
 const SETTLE_MS = 100;
 
-type Timer = ReturnType<typeof setTimeout>;
+const LOST: Close = { code: 1006, reason: "the stream of events ended" };
 
-interface StreamEvent {
-  readonly data?: unknown;
-  readonly lastEventId?: unknown;
-}
+type Timer = ReturnType<typeof setTimeout>;
 
 /** The last event's id, and the channels whose position it holds: those of the stream it came from. */
 export class Cursor {
@@ -41,7 +39,7 @@ export class EventStream implements Transport {
   readonly #options: EventStreamOptions;
   readonly #events: TransportEvents;
   readonly #source: EventSourceLike | undefined;
-  /** Channels of which it is open whether they are denied, or could not be resumed. */
+  /** Channels of which the server has not told yet whether they are denied, lost or resumed. */
   readonly #unsettled: Set<string>;
   /** Those that have not been denied. */
   readonly #channels: Set<string>;
@@ -64,10 +62,11 @@ export class EventStream implements Transport {
     }
     this.#listen("open", () => this.#open());
     this.#listen("error", () => this.#end());
-    this.#listen("gap", (event) => this.#gap(event));
     this.#listen("denied", (event) => this.#denied(event));
-    this.#listen("position", (event) => this.#begun(event));
+    this.#listen("gap", (event) => this.#gap(event));
+    this.#listen("position", (event) => this.#begin(event));
     this.#listen("message", (event) => this.#message(event));
+    this.#listen("closed", (event) => this.#closed(event));
   }
 
   join(): void {
@@ -90,14 +89,17 @@ export class EventStream implements Transport {
   }
 
   #listen(type: string, listener: (event: StreamEvent) => void): void {
-    this.#source?.addEventListener(type, (event: StreamEvent) => {
+    this.#source?.addEventListener(type, (event) => {
       if (!this.#isOver) listener(event);
     });
   }
 
   #open(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#settle(), SETTLE_MS);
+    // Of a stream that resumes every channel is told, however long the server has to read.
+    if (this.#options.cursor.id === undefined) {
+      this.#timer = setTimeout(() => this.#settle(this.#unsettled, {}), SETTLE_MS);
+    }
     this.#events.open();
   }
 
@@ -116,26 +118,35 @@ export class EventStream implements Transport {
     this.#events.denied(channel, response);
   }
 
-  /** All gaps and denials are told. Its id is the first cursor: the stream may end before a message. */
-  #begun(event: StreamEvent): void {
-    this.#read(event);
-    this.#settle();
+  /** All gaps and denials have been told; of the other channels nothing is missing from here on. */
+  #begin(event: StreamEvent): void {
+    const { id } = this.#read(event);
+    this.#settle(this.#unsettled, id === undefined ? {} : { id });
   }
 
   #message(event: StreamEvent): void {
-    this.#settle();
     const message = this.#read(event);
-    if (this.#has(message.channel) && typeof message.event === "string") {
-      this.#events.message(message.channel, message as unknown as Message);
+    if (!this.#has(message.channel) || typeof message.event !== "string") return;
+    // On a channel that keeps no history it may come before the stream has begun for the others.
+    if (this.#unsettled.has(message.channel)) this.#settle([message.channel], {});
+    this.#events.message(message.channel, message as unknown as Message);
+  }
+
+  #settle(channels: Iterable<string>, { id }: Pick<JoinResponse, "id">): void {
+    for (const channel of [...channels]) {
+      this.#unsettled.delete(channel);
+      const recovered = id !== undefined && this.#resumed.has(channel);
+      this.#events.joined(channel, { ...(id !== undefined && { id }), recovered });
     }
   }
 
-  /** What has not been denied or been lost by now is listened to. */
-  #settle(): void {
-    for (const channel of [...this.#unsettled]) {
-      this.#unsettled.delete(channel);
-      this.#events.joined(channel, { recovered: this.#resumed.has(channel) });
-    }
+  /** The server ends the stream, and says why as it does when it closes a WebSocket. */
+  #closed(event: StreamEvent): void {
+    const { code, reason } = this.#read(event);
+    this.#end({
+      code: typeof code === "number" ? code : LOST.code,
+      reason: typeof reason === "string" ? reason : LOST.reason,
+    });
   }
 
   #read({ data, lastEventId }: StreamEvent): JoinResponse {
@@ -151,9 +162,9 @@ export class EventStream implements Transport {
     return typeof channel === "string" && this.#channels.has(channel);
   }
 
-  #end(): void {
+  #end(close = LOST): void {
     if (this.#isOver) return;
     void this.close();
-    this.#events.closed({ code: 1006, reason: "the stream of events ended" });
+    this.#events.closed(close);
   }
 }

@@ -1,6 +1,6 @@
-import type { EventSourceLike } from "./types.js";
+import type { EventSourceLike, StreamEvent } from "./types.js";
 
-type EventListener = (event: { readonly data: string; readonly lastEventId: string }) => void;
+type EventListener = (event: StreamEvent) => void;
 
 /**
  * Server-sent events on top of `fetch`, where there is no EventSource, as in Node. It reads one
@@ -19,9 +19,9 @@ export class FetchEventSource implements EventSourceLike {
     void this.#read(url);
   }
 
-  addEventListener(type: string, listener: (event: never) => void): void {
+  addEventListener(type: string, listener: EventListener): void {
     const listeners = this.#listeners.get(type) ?? [];
-    this.#listeners.set(type, [...listeners, listener as EventListener]);
+    this.#listeners.set(type, [...listeners, listener]);
   }
 
   close(): void {

@@ -11,6 +11,7 @@ export {
   type Lifecycle,
   type Params,
   type Position,
+  type StreamEvent,
   type SubscribeOptions,
   type TransportKind,
   type WebSocketConstructor,

@@ -21,7 +21,7 @@ export class Transports {
   readonly #fallbackAfter: number;
   /** Attempts in a row that did not open. */
   readonly #failures = { websocket: 0, sse: 0 };
-  #webSocketWorks = false;
+  readonly #hasOpened = { websocket: false, sse: false };
 
   /** @throws TypeError where no kind is possible */
   constructor(url: string, options: HexpushOptions) {
@@ -50,17 +50,18 @@ export class Transports {
   /** Undefined where nothing can be had for no channel. */
   next(channels: number): TransportKind | undefined {
     if (this.#WebSocket === undefined) return channels > 0 ? "sse" : undefined;
-    if (this.#EventSource === undefined || this.#webSocketWorks) return "websocket";
+    if (this.#EventSource === undefined || this.#hasOpened.websocket) return "websocket";
     if (this.#failures.sse >= this.#fallbackAfter) {
       this.#failures.sse = 0;
-      this.#failures.websocket = 0;
+      // Where streams have worked it is the server that is away, and one look at the other is enough.
+      this.#failures.websocket = this.#hasOpened.sse ? this.#fallbackAfter - 1 : 0;
     }
     return this.#failures.websocket < this.#fallbackAfter || channels === 0 ? "websocket" : "sse";
   }
 
   opened(kind: TransportKind): void {
     this.#failures[kind] = 0;
-    if (kind === "websocket") this.#webSocketWorks = true;
+    this.#hasOpened[kind] = true;
   }
 
   failed(kind: TransportKind): void {

@@ -23,9 +23,15 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string, protocols?: string[]) => WebSocketLike;
 
+/** An event of a stream; `open` and `error` have nothing in them. */
+export interface StreamEvent {
+  readonly data?: unknown;
+  readonly lastEventId?: unknown;
+}
+
 /** What `new EventSource` has to bring. */
 export interface EventSourceLike {
-  addEventListener(type: string, listener: (event: never) => void): void;
+  addEventListener(type: string, listener: (event: StreamEvent) => void): void;
   close(): void;
 }
 
@@ -50,7 +56,7 @@ export class HexpushError extends Error {
 }
 
 export interface Disconnect {
-  /** The WebSocket's close code; 1006 where there was none, and with server-sent events. */
+  /** The close code, which a stream of events tells too; 1006 where there was none. */
   readonly code: number;
   readonly reason: string;
   /** Whether the client comes back by itself. */
@@ -99,7 +105,8 @@ export interface SubscribeOptions {
   readonly params?: Readonly<Record<string, unknown>>;
   /**
    * Start behind this message instead of now, for instance where a page was rendered with the
-   * messages up to it. `recovered` tells whether that was possible.
+   * messages up to it. `recovered` tells whether that was possible; with server-sent events it is
+   * not.
    */
   readonly lastEventId?: Position;
 }

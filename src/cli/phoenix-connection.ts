@@ -18,6 +18,9 @@ const GOODBYE_MS = 500;
 const REFUSAL_MAX = 4096;
 
 const CLOSE_ASKED_FOR = 1000;
+const CLOSE_DRAIN = 1012;
+/** No server's wish keeps us away for longer, in milliseconds. */
+const RETRY_MS_MAX = 600_000;
 /** To come back would change nothing: the policy refuses, or our own frame is too big. */
 const FINAL_CLOSES: ReadonlySet<number> = new Set([1008, 1009]);
 
@@ -41,6 +44,8 @@ export interface ConnectionEnd {
   readonly wasOpen: boolean;
   /** Whether another try would end in the same way. */
   readonly isFinal: boolean;
+  /** The milliseconds after which a server that drains wants its client back. */
+  readonly retryMs?: number | undefined;
 }
 
 /** One connection that joins its channels at once and stays until it ends. */
@@ -80,9 +85,11 @@ export class PhoenixConnection {
       });
     });
     socket.on("close", (code, reason) => {
-      const because = reason.length === 0 ? "" : `: ${printable(reason.toString())}`;
+      const retryMs = code === CLOSE_DRAIN ? retryOf(reason.toString()) : undefined;
+      const isSaid = reason.length > 0 && retryMs === undefined;
+      const because = isSaid ? `: ${printable(reason.toString())}` : "";
       const why = code === 1006 ? "it was cut" : `closed with ${code}${because}`;
-      this.#end(why, FINAL_CLOSES.has(code));
+      this.#end(why, FINAL_CLOSES.has(code), retryMs);
     });
   }
 
@@ -105,11 +112,11 @@ export class PhoenixConnection {
     clearTimeout(this.#joinsDue);
   }
 
-  #end(why: string, isFinal: boolean): void {
+  #end(why: string, isFinal: boolean, retryMs?: number): void {
     if (this.#isOver) return;
     this.#settle();
     this.#socket.terminate();
-    this.#options.onEnd({ why, isFinal, wasOpen: this.#wasOpen });
+    this.#options.onEnd({ why, isFinal, wasOpen: this.#wasOpen, retryMs });
   }
 
   #onOpen(): void {
@@ -186,4 +193,10 @@ async function readRefusal(response: IncomingMessage): Promise<string> {
     // The status says enough.
     return "";
   }
+}
+
+/** The milliseconds of "retry in 1234". */
+function retryOf(reason: string): number | undefined {
+  const digits = /^retry in (\d{1,9})$/.exec(reason)?.[1];
+  return digits === undefined ? undefined : Math.min(Number(digits), RETRY_MS_MAX);
 }

@@ -96,14 +96,14 @@ export class PhoenixListener {
     if (id !== undefined && !isRecovered) this.#lastIds.set(channel, id);
   }
 
-  #onEnd({ why, wasOpen, isFinal }: ConnectionEnd): void {
+  #onEnd({ why, wasOpen, isFinal, retryMs }: ConnectionEnd): void {
     const { url, backoff = defaultBackoff, onNotice } = this.#options;
     if (isFinal || !this.#wasOpen) {
       const what = wasOpen ? "" : `cannot connect to ${new URL(url).host}: `;
       this.stop(new CommandError(`${what}${why}`));
       return;
     }
-    const delay = backoff(this.#tries++);
+    const delay = retryMs ?? backoff(this.#tries++);
     const seconds = (delay / 1000).toFixed(1);
     onNotice(`connection lost (${why}); connecting again in ${seconds} s`);
     this.#retry = setTimeout(() => this.#connect(), delay);

@@ -77,6 +77,18 @@ it("joins a channel again that has failed", async () => {
   ]);
 });
 
+it("comes back when a draining server says", async () => {
+  const address = await socketServer((frame, socket, connection) => {
+    reply(socket, frame);
+    if (connection === 1) socket.close(1012, "retry in 60");
+  });
+  expect(await listen(address, { backoff: () => 3_600_000 }).take(3)).toEqual([
+    "joined news",
+    "connection lost (closed with 1012); connecting again in 0.1 s",
+    "joined news",
+  ]);
+});
+
 it("waits longer with each try, and begins anew once a join has worked", async () => {
   const tries: number[] = [];
   const address = await socketServer((frame, socket, connection) => {

@@ -14,6 +14,7 @@ interface Listener {
   deliver(channel: string, message: Stored): void;
   /** Cuts the connection without a word. */
   cut(): void;
+  close(code: number, reason: string): void;
 }
 
 export interface JoinSeen {
@@ -22,9 +23,10 @@ export interface JoinSeen {
 }
 
 /**
- * The server's side of resume and of server-sent events, as the contract has it: positions that
- * mean nothing to a client, a history of bounded length, one cursor over all channels of a stream.
- * Channels whose name begins with `plain` keep no history, those with `secret` are denied.
+ * The server's side of resume and of server-sent events, as the server has it: positions that mean
+ * nothing to a client and grow over all channels, a history of bounded length, streams that say
+ * first what is denied and lost and then where they begin. Channels whose name begins with `plain`
+ * keep no history, those with `secret` are denied.
  */
 export class FakeServer {
   readonly #http: Server;
@@ -34,7 +36,9 @@ export class FakeServer {
   });
   readonly #tcp = new Set<Socket>();
   readonly #history = new Map<string, Stored[]>();
-  readonly #heads = new Map<string, number>();
+  /** By channel, the last message that its history has dropped. */
+  readonly #dropped = new Map<string, number>();
+  #head = 0;
   readonly listeners = new Set<Listener>();
   readonly sockets = new Set<WebSocket>();
   readonly joins = new Inbox<JoinSeen>("joins");
@@ -46,8 +50,8 @@ export class FakeServer {
   historyLength = 1000;
   refuseWebSockets = false;
   refuseStreams = false;
-  /** A stream begins with where it stands, as the real one does. */
-  sendsPosition = false;
+  /** A stream says so late where it begins, in milliseconds. */
+  beginsAfterMs = 0;
   answersHeartbeats = true;
   answersLeaves = true;
   /** Before each answer to a join comes a message of an earlier join. */
@@ -86,11 +90,11 @@ export class FakeServer {
   }
 
   push(channel: string, event: string, data: unknown): void {
-    const at = this.#head(channel) + 1;
-    const message = { at, event, data };
-    this.#heads.set(channel, at);
+    const message = { at: ++this.#head, event, data };
     const history = [...(this.#history.get(channel) ?? []), message];
     this.#history.set(channel, history.slice(-this.historyLength));
+    const dropped = history.at(-this.historyLength - 1);
+    if (dropped !== undefined) this.#dropped.set(channel, dropped.at);
     for (const listener of this.listeners) {
       if (listener.channels.has(channel)) listener.deliver(channel, message);
     }
@@ -102,19 +106,21 @@ export class FakeServer {
     for (const socket of this.sockets) socket.terminate();
   }
 
+  /** Closes all connections, each in its transport's way. */
   close(code: number, reason = ""): void {
+    for (const listener of [...this.listeners]) {
+      listener.close(code, reason);
+      this.listeners.delete(listener);
+    }
     for (const socket of this.sockets) socket.close(code, reason);
-  }
-
-  #head(channel: string): number {
-    return this.#heads.get(channel) ?? 0;
   }
 
   /** What is missed behind a position; undefined where that is not known any more. */
   #missed(channel: string, position: unknown): Stored[] | undefined {
     const at = Number(/^p(\d+)$/.exec(String(position))?.[1] ?? Number.NaN);
-    const missed = (this.#history.get(channel) ?? []).filter((message) => message.at > at);
-    return keepsHistory(channel) && missed.length === this.#head(channel) - at ? missed : undefined;
+    const isKept = at >= (this.#dropped.get(channel) ?? 0) && at <= this.#head;
+    if (!isKept || !keepsHistory(channel)) return undefined;
+    return (this.#history.get(channel) ?? []).filter((message) => message.at > at);
   }
 
   #listen(listener: Listener): void {
@@ -133,6 +139,7 @@ export class FakeServer {
       deliver: (channel, message) =>
         send([null, null, channel, "msg", payloadOf(channel, message)]),
       cut: () => ws.terminate(),
+      close: (code, reason) => ws.close(code, reason),
     };
     this.sockets.add(ws);
     ws.on("close", () => {
@@ -165,7 +172,7 @@ export class FakeServer {
         const asked = payload.last_event_id;
         const missed = asked === undefined ? undefined : this.#missed(topic, asked);
         reply("ok", {
-          ...(keepsHistory(topic) && { id: `p${this.#head(topic)}` }),
+          ...(keepsHistory(topic) && { id: `p${this.#head}` }),
           ...(keepsHistory(topic) && asked !== undefined && { recovered: missed !== undefined }),
         });
         if (this.endsBehindReplies > 0) {
@@ -186,53 +193,64 @@ export class FakeServer {
       const token = url.searchParams.get("token") ?? undefined;
       this.connects.push({ url: request.url ?? "", token });
     }
+    const names = url.searchParams.getAll("channel");
+    const isDenied = names.every((name) => name.startsWith("secret"));
     response.setHeader("access-control-allow-origin", "*");
-    if (this.refuseStreams || url.pathname !== "/push_events") {
+    if (this.refuseStreams || isDenied || url.pathname !== "/push_events") {
       response.writeHead(403).end();
       return;
     }
     response.writeHead(200, { "content-type": "text/event-stream" });
-    response.write(": hello\n\n");
-    const asked = url.searchParams.get("last_event_id");
-    const old = asked === null ? undefined : (JSON.parse(atob(asked)) as Record<string, number>);
-    const names = url.searchParams.getAll("channel");
-    const cursor: Record<string, number> = {};
-    const say = (event: string, data: object, id?: string) =>
-      response.write(
-        `${event && `event: ${event}\n`}${id ? `id: ${id}\n` : ""}data: ${JSON.stringify(data)}\r\n\r\n`,
-      );
-    const listener: Listener = {
-      channels: new Map(),
-      deliver: (channel, message) => {
-        cursor[channel] = message.at;
-        say("", { channel, ...payloadOf(channel, message) }, btoa(JSON.stringify(cursor)));
-      },
-      cut: () => request.socket.destroy(),
-    };
+    response.write("retry: 2000\n\n:\n\n");
+    const since = url.searchParams.get("last_event_id");
+    const listener = listenerOf(request, response);
     const missed: [string, Stored][] = [];
+    const gaps: object[] = [];
+    let begin: string | undefined;
     for (const channel of names) {
       if (channel.startsWith("secret")) {
-        say("denied", { channel, reason: "members only" });
+        say(response, "denied", { channel, reason: "members only" });
         continue;
       }
-      const behind = old?.[channel];
-      const found = behind === undefined ? undefined : this.#missed(channel, `p${behind}`);
-      cursor[channel] = found === undefined ? this.#head(channel) : (behind as number);
-      if (old !== undefined && found === undefined) {
-        say("gap", { channel, recovered: false, id: `p${this.#head(channel)}` });
-      }
+      const id = keepsHistory(channel) ? `p${this.#head}` : undefined;
+      const found = since === null ? [] : this.#missed(channel, since);
+      if (found === undefined) gaps.push({ channel, recovered: false, id });
+      if (id !== undefined) begin = found === undefined ? (begin ?? id) : (since ?? id);
       for (const message of found ?? []) missed.push([channel, message]);
       listener.channels.set(channel, "");
     }
-    if (this.sendsPosition) {
-      const id = btoa(JSON.stringify(cursor));
-      say("position", { id }, id);
-    }
     this.#listen(listener);
-    for (const [channel, message] of missed) listener.deliver(channel, message);
-    request.on("close", () => this.listeners.delete(listener));
     request.socket.on("close", () => this.listeners.delete(listener));
+    const position = begin;
+    const start = (): void => {
+      for (const gap of gaps) say(response, "gap", gap);
+      if (position !== undefined) say(response, "position", { id: position }, position);
+      missed.sort(([, one], [, other]) => one.at - other.at);
+      for (const [channel, message] of missed) listener.deliver(channel, message);
+    };
+    if (this.beginsAfterMs > 0) setTimeout(start, this.beginsAfterMs);
+    else start();
   }
+}
+
+function listenerOf(request: IncomingMessage, response: ServerResponse): Listener {
+  return {
+    channels: new Map(),
+    deliver: (channel, message) => {
+      const id = keepsHistory(channel) ? `p${message.at}` : undefined;
+      say(response, "", { channel, ...payloadOf(channel, message) }, id);
+    },
+    cut: () => request.socket.destroy(),
+    close: (code, reason) => {
+      say(response, "closed", { code, reason });
+      response.end();
+    },
+  };
+}
+
+function say(response: ServerResponse, event: string, data: object, id?: string): void {
+  const name = event && `event: ${event}\n`;
+  response.write(`${id ? `id: ${id}\n` : ""}${name}data: ${JSON.stringify(data)}\n\n`);
 }
 
 function keepsHistory(channel: string): boolean {

@@ -70,6 +70,29 @@ describe("a client", () => {
     expect(Date.now() - before).toBeGreaterThanOrEqual(75);
   });
 
+  it("does not count it as a failure to be sent away by a server that drains", async () => {
+    const tries: number[] = [];
+    const client = rig.client({
+      transports: ["websocket"],
+      socketReconnectAlgorithm: (n) => {
+        tries.push(n);
+        return 1;
+      },
+    });
+    await client.connect();
+    for (const reason of ["retry in 1", "", "retry in 1"]) {
+      await rig.log.next((line) => line === "connect");
+      rig.server.close(1012, reason);
+    }
+    await rig.log.next((line) => line === "disconnect 1012");
+    rig.server.refuseWebSockets = true;
+    for (let n = 0; n < 2; n++) await rig.log.next((line) => line === "error connect");
+    rig.server.refuseWebSockets = false;
+    await rig.log.next((line) => line === "connect");
+
+    expect(tries).toEqual([1, 1, 2]);
+  });
+
   it("uses pushex's own option for the delays", async () => {
     const tries: number[] = [];
     const socketReconnectAlgorithm = (n: number) => {

@@ -1,86 +1,6 @@
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { FetchEventSource } from "../../client/src/fetch-event-source.js";
-import { eventsUrl, socketUrl } from "../../client/src/urls.js";
-import { Inbox } from "../support/inbox.js";
 import { joined, listen, message, recovered, useRig } from "./rig.js";
-
-describe("where WebSockets are blocked", () => {
-  const rig = useRig();
-
-  it("the client turns to server-sent events after two attempts", async () => {
-    rig.server.refuseWebSockets = true;
-    const client = rig.client({ token: "t" });
-    const told = listen(client, "news");
-    await client.connect();
-    expect(await told.next()).toEqual(joined);
-    rig.server.push("news", "e", 1);
-
-    expect(await told.next()).toEqual(message(1));
-    expect(client.transport).toBe("sse");
-    expect(rig.server.connects.items).toEqual([
-      { url: "/push_socket/websocket?vsn=2.0.0", token: "t" },
-      { url: "/push_socket/websocket?vsn=2.0.0", token: "t" },
-      { url: "/push_events?token=t&channel=news", token: "t" },
-    ]);
-    expect(rig.log.items).toEqual(["error connect", "error connect", "connect"]);
-  });
-
-  it("it does not where WebSockets are all that it may use, or once one has worked", async () => {
-    const only = rig.client({ transports: ["websocket"] });
-    listen(only, "news");
-    const both = rig.client();
-    const told = listen(both, "news");
-    await both.connect();
-    await told.next();
-    rig.server.refuseWebSockets = true;
-    await only.connect();
-    rig.server.cut();
-    await rig.server.connects.take(12);
-    rig.server.refuseWebSockets = false;
-    await told.next(({ kind }) => kind === "recovered");
-
-    const kinds = rig.server.connects.items.map(({ url }) => url.slice(0, 12));
-    expect(new Set([...kinds, "/push_socket"])).toEqual(new Set(["/push_socket"]));
-    expect(both.transport).toBe("websocket");
-  });
-
-  it("it tries the one and the other in turn while neither works", async () => {
-    rig.server.refuseWebSockets = true;
-    rig.server.refuseStreams = true;
-    const client = rig.client();
-    listen(client, "news");
-    await client.connect();
-    const kinds = (await rig.server.connects.take(8)).map(({ url }) => url.slice(6, 11));
-
-    const [socket, events] = ["socke", "event"];
-    expect(kinds).toEqual([socket, socket, events, events, socket, socket, events, events]);
-  });
-
-  it("it goes back to a WebSocket once that works, and loses nothing", async () => {
-    rig.server.refuseWebSockets = true;
-    const client = rig.client({ webSocketRetryMs: 30 });
-    const told = listen(client, "news");
-    await client.connect();
-    await told.next();
-    rig.server.push("news", "e", 1);
-    expect(await told.next()).toEqual(message(1));
-    expect(client.transport).toBe("sse");
-    // Attempts that fail leave the stream alone.
-    await new Promise((done) => setTimeout(done, 100));
-    rig.server.push("news", "e", 2);
-    expect(await told.next()).toEqual(message(2));
-
-    rig.server.refuseWebSockets = false;
-    await rig.server.joins.next(({ payload }) => payload.last_event_id === "p2");
-    rig.server.push("news", "e", 3);
-    expect(await told.take(3)).toEqual([joined, recovered(true), message(3)]);
-    expect(client.transport).toBe("websocket");
-    expect(rig.server.listeners.size).toBe(1);
-    expect(rig.log.items.filter((line) => line !== "error connect")).toEqual(["connect"]);
-  });
-});
 
 describe("with server-sent events", () => {
   const rig = useRig();
@@ -119,15 +39,14 @@ describe("with server-sent events", () => {
     await events.unsubscribe("a");
     rig.server.push("a", "e", 1);
     rig.server.push("b", "e", 1);
-    expect(await b.next()).toEqual(message(1));
+    // There is a cursor from the start, so being rid of the other channel costs nothing. The message
+    // comes with the one stream or with the next.
+    const { url } = await rig.server.connects.next(({ url }) => !url.includes("channel=a"));
+    expect(url).toMatch(/^\/push_events\?channel=b&last_event_id=p[012]$/);
+    const told = await b.take(3);
+    expect(told.filter(({ kind }) => kind !== "message")).toEqual([joined, recovered(true)]);
+    expect(told.filter(({ kind }) => kind === "message")).toEqual([message(1)]);
     expect(a.items).toEqual([]);
-
-    // Now that there is a cursor, being rid of the other channel costs nothing.
-    const c = listen(events, "c");
-    expect(await c.next()).toEqual(joined);
-    await events.unsubscribe("c");
-    const { url } = await rig.server.connects.next(({ url }) => url.includes("channel=c"));
-    expect(url).not.toContain("channel=a");
 
     await events.unsubscribe("b");
     await expect.poll(() => rig.server.listeners.size).toBe(0);
@@ -156,26 +75,109 @@ describe("with server-sent events", () => {
     expect(await a.next()).toEqual(message(4));
   });
 
-  it("a channel that was silent since before any cursor is not taken for whole", async () => {
-    const events = client();
+  it("a silent channel goes on from where its stream began, over the WebSocket too", async () => {
+    const events = rig.client({ transports: ["sse", "websocket"], webSocketRetryMs: 200 });
+    rig.server.refuseWebSockets = true;
     const told = listen(events, "a");
     await events.connect();
-    await told.next();
-    rig.server.cut();
-
-    expect(await told.take(2)).toEqual([joined, recovered(false)]);
-  });
-
-  it("a stream that begins with a cursor makes silent channels whole too", async () => {
-    rig.server.sendsPosition = true;
-    const events = client();
-    const told = listen(events, "a");
-    await events.connect();
-    await told.next();
+    expect(await told.next()).toEqual(joined);
     rig.server.cut();
     rig.server.push("a", "e", 1);
-
     expect(await told.take(3)).toEqual([joined, recovered(true), message(1)]);
+    expect(events.transport).toBe("sse");
+
+    await events.disconnect();
+    await events.connect();
+    expect(await told.take(2)).toEqual([joined, recovered(true)]);
+    rig.server.refuseWebSockets = false;
+    await rig.server.joins.next(({ payload }) => payload.last_event_id === "p1");
+    expect(await told.take(2)).toEqual([joined, recovered(true)]);
+  });
+
+  it("a channel that was silent from the first stream to the first WebSocket is whole", async () => {
+    rig.server.refuseWebSockets = true;
+    const events = rig.client({ webSocketRetryMs: 50 });
+    const told = listen(events, "a");
+    await events.connect();
+    expect(await told.next()).toEqual(joined);
+    rig.server.refuseWebSockets = false;
+    await rig.server.joins.next(({ payload }) => payload.last_event_id === "p0");
+
+    expect(await told.take(2)).toEqual([joined, recovered(true)]);
+  });
+
+  it("a channel that keeps no history is not taken for whole, alone or beside others", async () => {
+    const events = client();
+    const alone = listen(events, "plain");
+    await events.connect();
+    expect(await alone.next()).toEqual(joined);
+    rig.server.cut();
+    expect(await alone.take(2)).toEqual([joined, recovered(false)]);
+
+    const other = listen(events, "a");
+    expect(await other.next()).toEqual(joined);
+    await alone.take(2);
+    rig.server.cut();
+    expect(await other.take(2)).toEqual([joined, recovered(true)]);
+    expect(await alone.take(2)).toEqual([joined, recovered(false)]);
+    rig.server.push("plain", "e", 1);
+    expect(await alone.next()).toEqual(message(1));
+  });
+
+  it("a server that takes long to say what is lost is waited for", async () => {
+    rig.server.historyLength = 1;
+    const events = client();
+    const told = ["a", "b", "plain"].map((name) => listen(events, name));
+    await events.connect();
+    for (const inbox of told) await inbox.next();
+    await rig.server.connects.next();
+    rig.server.beginsAfterMs = 300;
+    rig.server.cut();
+    rig.server.push("b", "e", 1);
+    await rig.server.connects.next();
+    // Live already, while the histories of the others are still being read.
+    rig.server.push("plain", "e", 2);
+
+    expect(await told[2]?.take(3)).toEqual([joined, recovered(false), message(2)]);
+    expect(told[0]?.items).toEqual([]);
+    expect(await told[0]?.take(2)).toEqual([joined, recovered(true)]);
+    expect(await told[1]?.take(3)).toEqual([joined, recovered(true), message(1)]);
+
+    rig.server.cut();
+    for (const n of [2, 3]) rig.server.push("b", "e", n);
+    expect(await told[1]?.take(2)).toEqual([joined, recovered(false)]);
+    expect(await told[0]?.take(2)).toEqual([joined, recovered(true)]);
+  });
+
+  it("a place to start behind is not sent, and told as not recovered", async () => {
+    rig.server.push("a", "e", 1);
+    const events = client();
+    const told = listen(events, "a", { lastEventId: "p0" });
+    await events.connect();
+
+    expect(await told.take(2)).toEqual([joined, recovered(false)]);
+    expect(rig.server.connects.items.map(({ url }) => url)).toEqual(["/push_events?channel=a"]);
+  });
+
+  it("why the server ends a stream is told, as with a WebSocket", async () => {
+    const codes: [number, string][] = [];
+    const events = rig.client({
+      transports: ["sse"],
+      onDisconnect: ({ code, reason }) => void codes.push([code, reason]),
+    });
+    const told = listen(events, "a");
+    await events.connect();
+    await told.next();
+    rig.server.close(1012, "the server is shutting down");
+    expect(await told.take(2)).toEqual([joined, recovered(true)]);
+    rig.server.cut();
+    expect(await told.take(2)).toEqual([joined, recovered(true)]);
+
+    expect(codes).toEqual([
+      [1012, "the server is shutting down"],
+      [1006, "the stream of events ended"],
+    ]);
+    expect(rig.log.items).toEqual(["connect", "connect", "error closed", "connect"]);
   });
 
   it("a denied channel is told, and the others go on", async () => {
@@ -190,6 +192,25 @@ describe("with server-sent events", () => {
 
     expect(await told.next()).toEqual(message(1));
     expect(denied.items).toEqual([]);
+  });
+
+  it("the server's own word on the end counts, and its hint of when to come back", async () => {
+    const events = rig.client({
+      transports: ["sse"],
+      reconnect: { minMs: 60_000, maxMs: 60_000 },
+    });
+    const told = listen(events, "a");
+    await events.connect();
+    expect(await told.next()).toEqual(joined);
+    rig.server.push("a", "e", 1);
+    expect(await told.next()).toEqual(message(1));
+    const before = Date.now();
+    rig.server.close(1012, "retry in 80");
+    rig.server.push("a", "e", 2);
+
+    expect(await told.take(3)).toEqual([joined, recovered(true), message(2)]);
+    expect(Date.now() - before).toBeGreaterThanOrEqual(75);
+    expect(rig.log.items).toEqual(["connect", "disconnect 1012", "connect"]);
   });
 
   it("one stream is closed before the next is asked for", async () => {
@@ -230,78 +251,5 @@ describe("with server-sent events", () => {
     await told.next(({ kind }) => kind === "recovered");
 
     expect(made).toHaveLength(2);
-  });
-});
-
-describe("the URLs", () => {
-  it("are the socket's with another scheme and path", () => {
-    const of = (url: string) => eventsUrl({ url }, {}, ["a b", "ü&"], "c=");
-    const query = "?channel=a+b&channel=%C3%BC%26&last_event_id=c%3D";
-    expect(of("wss://host/push_socket")).toBe(`https://host/push_events${query}`);
-    expect(of("ws://host:1/below/push_socket/")).toBe(`http://host:1/below/push_events${query}`);
-    expect(of("https://host/other")).toBe(`https://host/push_events${query}`);
-    const given = { url: "wss://host/push_socket", eventsUrl: "https://other/e" };
-    expect(eventsUrl(given, { token: "t" }, ["a"], undefined)).toBe(
-      "https://other/e?token=t&channel=a",
-    );
-    expect(socketUrl("https://host/push_socket/", { a: 1 })).toBe(
-      "wss://host/push_socket/websocket?a=1&vsn=2.0.0",
-    );
-  });
-});
-
-describe("the reader without EventSource", () => {
-  it("reads the format however it is cut: line ends, comments, ids that stay, several data lines", async () => {
-    const text =
-      "\uFEFFdata: a\r\ndata: a\r\n\r\n: comment\ndata:b\rdata:  c\rid: 7\r\revent: x\ndata: ü\n\nid\ndata\n\nretry: 5\ndata: cut off";
-    const seen = new Inbox<string>("events");
-    for (const size of [1, 2, 3, 1000]) {
-      const server = createServer((_request, response) => {
-        response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" });
-        const bytes = Buffer.from(text);
-        const write = (at: number): void => {
-          if (at >= bytes.length) response.end();
-          else response.write(bytes.subarray(at, at + size), () => setImmediate(write, at + size));
-        };
-        write(0);
-      });
-      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-      onTestFinished(() => void server.close());
-      const { port } = server.address() as AddressInfo;
-      const source = new FetchEventSource(`http://127.0.0.1:${port}/`);
-      for (const type of ["open", "message", "x", "error"]) {
-        source.addEventListener(type, ({ data, lastEventId }: MessageEvent) =>
-          seen.push(`${type} ${data} ${lastEventId}`),
-        );
-      }
-      expect(await seen.takeUntil((line) => line.startsWith("error"))).toEqual([
-        "open  ",
-        "message a\na ",
-        "message b\n c 7",
-        "x ü 7",
-        "message  ",
-        "error  ",
-      ]);
-    }
-  });
-
-  it.each([
-    ["a refusal", 403, "text/event-stream"],
-    ["another type", 200, "text/html"],
-  ])("takes %s for an error", async (_what, status, type) => {
-    const server = createServer((_request, response) => {
-      response.writeHead(status, { "content-type": type });
-      response.end("data: x\n\n");
-    });
-    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-    onTestFinished(() => void server.close());
-    const { port } = server.address() as AddressInfo;
-    const seen = new Inbox<string>("events");
-    const source = new FetchEventSource(`http://127.0.0.1:${port}/`);
-    for (const name of ["open", "message", "error"]) {
-      source.addEventListener(name, () => seen.push(name));
-    }
-
-    expect(await seen.next()).toBe("error");
   });
 });

@@ -143,9 +143,18 @@ describe("a token", () => {
     expect(rig.log.items).toEqual(["error credentials", "error credentials"]);
   });
 
-  it.each(["token expired", "token revoked"])("%s: another one is had", async (reason) => {
+  it.each([
+    ["token expired", "websocket"],
+    ["token revoked", "websocket"],
+    ["token expired", "sse"],
+    ["token revoked", "sse"],
+  ] as const)("%s, over %s: another one is had", async (reason, transport) => {
     const never = { minMs: 60_000, maxMs: 60_000 };
-    const client = rig.client({ token: tokens(900), reconnect: never });
+    const client = rig.client({
+      token: tokens(900),
+      reconnect: never,
+      transports: [transport],
+    });
     const told = listen(client, "news");
     await client.connect();
     await told.next();
@@ -155,18 +164,21 @@ describe("a token", () => {
     expect(await told.take(3)).toEqual([joined, recovered(true), message(1)]);
   });
 
-  it("that is fixed and over ends the client, and the application is told", async () => {
-    const client = rig.client({ token: "fixed" });
-    const told = listen(client, "news");
-    await client.connect();
-    await told.next();
-    rig.server.close(1008, "token revoked");
+  it.each(["websocket", "sse"] as const)(
+    "that is fixed and over ends the client over %s, and the application is told",
+    async (transport) => {
+      const client = rig.client({ token: "fixed", transports: [transport] });
+      const told = listen(client, "news");
+      await client.connect();
+      await told.next();
+      rig.server.close(1008, "token revoked");
 
-    expect(await told.next()).toEqual({ kind: "error", code: "token" });
-    expect(await rig.log.take(3)).toEqual(["connect", "disconnect 1008", "error token"]);
-    await new Promise((done) => setTimeout(done, 100));
-    expect(rig.server.connects.items).toHaveLength(1);
-  });
+      expect(await told.next()).toEqual({ kind: "error", code: "token" });
+      expect(await rig.log.take(3)).toEqual(["connect", "disconnect 1008", "error token"]);
+      await new Promise((done) => setTimeout(done, 100));
+      expect(rig.server.connects.items).toHaveLength(1);
+    },
+  );
 
   it("is in no error", async () => {
     rig.server.refuseWebSockets = true;

@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { within } from "./inbox.js";
 import {
@@ -23,11 +24,12 @@ const { HEXPUSH_TEST_CHROMIUM = "/usr/bin/chromium" } = process.env;
 /** Where Chromium is; undefined where it is not installed. */
 export const CHROMIUM = existsSync(HEXPUSH_TEST_CHROMIUM) ? HEXPUSH_TEST_CHROMIUM : undefined;
 
-/** By path, what the pages load: the files that their authors publish for browsers. */
+/** By path, what the pages load: the files that their authors publish for browsers, and ours. */
 const SCRIPTS: Readonly<Record<string, string>> = {
   "/phoenix.js": join(dirname(resolve("phoenix")), "phoenix.min.js"),
   "/phoenix17.js": join(dirname(resolve("phoenix17")), "phoenix.min.js"),
   "/pushex.js": resolve("pushex"),
+  "/hexpush.js": fileURLToPath(new URL("../../dist/client/hexpush.min.js", import.meta.url)),
 };
 
 /** Pages of an origin of their own, in a headless Chromium. */

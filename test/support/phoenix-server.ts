@@ -2,6 +2,7 @@ import { onTestFinished } from "vitest";
 import { allowAll } from "../../src/adapters/auth/allow-all.js";
 import { UwsServer } from "../../src/adapters/uws/server.js";
 import { type PhoenixLimits, PhoenixTransport } from "../../src/adapters/uws/socket.js";
+import { ConnectGate } from "../../src/application/connect-gate.js";
 import { anyOrigin, type OriginRule } from "../../src/application/origins.js";
 import type { AuthPolicy } from "../../src/domain/auth-policy.js";
 import type { PushListener } from "../../src/domain/push-listener.js";
@@ -17,6 +18,7 @@ export const LIMITS: PhoenixLimits = {
 export interface PhoenixServer {
   readonly transport: PhoenixTransport;
   readonly server: UwsServer;
+  readonly gate: ConnectGate;
   readonly port: number;
   /** Without the path that a Phoenix client adds. */
   readonly wsUrl: string;
@@ -43,12 +45,16 @@ export async function startPhoenix(
     now?: () => number;
     fullness?: (channel: string, subscribers: number) => string | undefined;
     drainSockets?: boolean;
+    /** @defaultValue no bound */
+    connectRate?: number;
   } = {},
 ): Promise<PhoenixServer> {
   const logged: string[] = [];
   const log = (_fields: object, text: string) => void logged.push(text);
+  const gate = new ConnectGate({ rate: given.connectRate ?? 0 });
   const { fullness } = given;
   const transport: PhoenixTransport = new PhoenixTransport({
+    gate,
     policy: { ...allowAll, ...given.policy },
     origins: given.origins ?? anyOrigin,
     limits: { ...LIMITS, ...given.limits },
@@ -67,7 +73,8 @@ export async function startPhoenix(
     handler,
     sockets: transport,
     drainSockets: given.drainSockets ?? true,
+    gate,
   });
   const port = await server.start();
-  return { transport, server, port, wsUrl: `ws://127.0.0.1:${port}/push_socket`, logged };
+  return { transport, server, gate, port, wsUrl: `ws://127.0.0.1:${port}/push_socket`, logged };
 }

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { ConnectGate, WaitingConnect } from "../../application/connect-gate.js";
 import { describeError } from "../../application/describe-error.js";
 import type { OriginRule } from "../../application/origins.js";
 import type { AuthPolicy, Headers, MaybePromise } from "../../domain/auth-policy.js";
@@ -15,6 +16,8 @@ export interface StreamDoorOptions {
   readonly origins: OriginRule;
   readonly limits: StreamLimits;
   readonly fullness?: (channel: string) => string | undefined;
+  /** Who may connect when. @defaultValue everyone, at once */
+  readonly gate?: ConnectGate;
   readonly log: SseLog;
 }
 
@@ -26,6 +29,8 @@ export interface SseLog {
 export interface StreamHouse {
   readonly streams: OpenStreams;
   readonly isDraining: () => boolean;
+  /** What sends one client away to come back later. */
+  readonly comeBack: (code: number, reason?: string) => string;
   /** The `retry` line of one client. */
   readonly retry: () => string;
   /** The stream's head is sent. Called in the turn in which its channels had room. */
@@ -37,9 +42,9 @@ interface Opening {
   readonly response: ServerResponse;
   readonly asked: StreamRequest;
   isGone: boolean;
+  /** Gives up its place at the gate. */
+  leave: (() => void) | undefined;
 }
-
-const SHUTTING_DOWN = "the server is shutting down";
 
 /** Decides who gets a stream, and of which channels. */
 export class StreamDoor {
@@ -56,7 +61,7 @@ export class StreamDoor {
    * browser asks before a GET with fields of the page's own. All is decided before the head is sent.
    */
   open(request: IncomingMessage, response: ServerResponse): void {
-    const { origins, limits, log, policy } = this.#options;
+    const { origins, limits, log, gate } = this.#options;
     // A client that goes away is no fault; without a listener its error would end the process.
     response.on("error", () => {});
     const { origin, host } = request.headers;
@@ -75,21 +80,44 @@ export class StreamDoor {
       return;
     }
     if (this.#house.isDraining()) {
-      this.#turnAway(response, CLOSE_DRAIN, SHUTTING_DOWN);
+      this.#turnAway(response, CLOSE_DRAIN);
       return;
     }
-    const opening: Opening = { request, response, asked, isGone: false };
+    const opening: Opening = { request, response, asked, isGone: false, leave: undefined };
     response.once("close", () => {
       opening.isGone = true;
+      opening.leave?.();
     });
+    if (gate === undefined || gate.pass()) this.#decide(opening);
+    else this.#wait(opening, gate);
+  }
+
+  #wait(opening: Opening, gate: ConnectGate): void {
+    const { response } = opening;
+    const waiting: WaitingConnect = {
+      admit: () => {
+        opening.leave = undefined;
+        if (!opening.isGone) this.#decide(opening);
+      },
+      turnAway: () => {
+        if (!opening.isGone) this.#turnAway(response, CLOSE_DRAIN);
+      },
+    };
+    if (gate.wait(waiting)) opening.leave = () => gate.leave(waiting);
+    else this.#turnAway(response, CLOSE_TRY_AGAIN, "too many connects at once");
+  }
+
+  #decide(opening: Opening): void {
+    const { request, asked } = opening;
+    const { headers } = request;
     const connect = {
-      headers: plainHeaders(request.headers),
+      headers: plainHeaders(headers),
       remoteAddress: request.socket.remoteAddress,
-      origin,
+      origin: headers.origin,
       params: asked.params,
       token: asked.token,
     };
-    const admission = admit(policy, connect, asked.channels);
+    const admission = admit(this.#options.policy, connect, asked.channels);
     // The policy is guarded by the composition root: its promise does not reject.
     when(admission, (admitted) => this.#admitted(opening, admitted));
   }
@@ -127,7 +155,7 @@ export class StreamDoor {
     const { streams, isDraining, retry, enter } = this.#house;
     if (opening.isGone || isDraining()) {
       streams.release(admission.allowed);
-      if (!opening.isGone) this.#turnAway(response, CLOSE_DRAIN, SHUTTING_DOWN);
+      if (!opening.isGone) this.#turnAway(response, CLOSE_DRAIN);
       return;
     }
     const { allowed, denied } = this.#unlessFull(admission);
@@ -166,9 +194,9 @@ export class StreamDoor {
   }
 
   /** Not an error: an EventSource would stay away for good. */
-  #turnAway(response: ServerResponse, code: number, reason: string): void {
+  #turnAway(response: ServerResponse, code: number, reason?: string): void {
     openStream(response);
-    response.end(this.#house.retry() + namedEvent("closed", { code, reason }));
+    response.end(this.#house.comeBack(code, reason));
   }
 }
 

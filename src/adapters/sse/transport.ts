@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ConnectGate } from "../../application/connect-gate.js";
 import { describeError } from "../../application/describe-error.js";
 import type { OriginRule } from "../../application/origins.js";
 import type { AuthPolicy, Identity } from "../../domain/auth-policy.js";
@@ -36,6 +37,8 @@ export interface SseTransportOptions {
   readonly listener?: PushListener;
   /** Asked when a join was allowed: words for the client that refuse it, or undefined. */
   readonly fullness?: (channel: string) => string | undefined;
+  /** Who may connect when. @defaultValue everyone, at once */
+  readonly gate?: ConnectGate;
   /** From 0 up to 1, to spread when clients come back. @defaultValue Math.random */
   readonly random?: () => number;
   readonly log: SseLog;
@@ -49,8 +52,12 @@ export interface SseLimits extends StreamLimits {
 const HEARTBEAT_MS = 15_000;
 /** How often silent streams and identities that have ended are looked for, in milliseconds. */
 const SWEEP_MS = 500;
-/** When clients come back, in milliseconds: somewhere between, so that not all come at once. */
-const RETRY_MS = [2_000, 5_000] as const;
+/**
+ * When clients come back, in milliseconds: behind the first, spread over the second, so that not all
+ * come at once. An EventSource that finds nobody tries again at this distance, so it has a least.
+ */
+const RETRY_MS_MIN = 2_000;
+const RETRY_SPREAD_MS = 3_000;
 
 /** Streams of server-sent events, each joined to its channels for as long as it is open. */
 export class SseTransport implements Transport, SocketDirectory {
@@ -62,6 +69,7 @@ export class SseTransport implements Transport, SocketDirectory {
   readonly #quietMax: number;
   #sweeping: NodeJS.Timeout | undefined;
   #draining = false;
+  #spreadMs = RETRY_SPREAD_MS;
 
   constructor(options: SseTransportOptions) {
     const { heartbeatMs = HEARTBEAT_MS } = options;
@@ -73,7 +81,8 @@ export class SseTransport implements Transport, SocketDirectory {
     this.#door = new StreamDoor(options, {
       streams: this.#streams,
       isDraining: () => this.#draining,
-      retry: () => this.#retry(),
+      retry: () => retryLine(this.#retryMs()),
+      comeBack: (code, reason) => this.#comeBack(code, reason),
       enter: (stream, channels, since) => this.#enter(stream, channels, since),
     });
   }
@@ -139,19 +148,29 @@ export class SseTransport implements Transport, SocketDirectory {
   /** Takes streams again, after a `stop`. */
   start(): void {
     this.#draining = false;
+    this.#spreadMs = RETRY_SPREAD_MS;
   }
 
-  /** Sends new clients away from now on, to come back later; the open streams are for `closeForDrain`. */
-  startDrain(): void {
+  /**
+   * Sends new clients away from now on, to come back later; the open streams are for `closeForDrain`.
+   *
+   * @param spreadMs over how long, at least, clients are asked to come back, in milliseconds.
+   */
+  startDrain(spreadMs = 0): void {
     this.#draining = true;
+    this.#spreadMs = Math.max(RETRY_SPREAD_MS, spreadMs);
   }
 
-  /** Ends up to `count` streams so that their clients come back, to another node or a new one. */
-  closeForDrain(count: number): void {
+  /**
+   * Ends up to `count` streams so that their clients come back, to another node or a new one.
+   *
+   * @param afterMs when this node will have gone, in milliseconds: before that nobody can come back.
+   */
+  closeForDrain(count: number, afterMs = 0): void {
     let left = count;
     for (const stream of this.#streams) {
       if (left-- <= 0) return;
-      this.#end(stream, CLOSE_DRAIN, "the server is shutting down");
+      this.#end(stream, this.#comeBack(CLOSE_DRAIN, undefined, afterMs));
     }
   }
 
@@ -184,7 +203,7 @@ export class SseTransport implements Transport, SocketDirectory {
     } else {
       this.#options.log.warn({ socketId, err: describeError(error) }, "stream ended: no history");
     }
-    this.#end(stream, CLOSE_TRY_AGAIN, "the history is not available");
+    this.#end(stream, this.#comeBack(CLOSE_TRY_AGAIN, "the history is not available"));
   }
 
   #cut(stream: Stream): void {
@@ -201,22 +220,25 @@ export class SseTransport implements Transport, SocketDirectory {
 
   #endWhere(matches: (identity: Identity) => boolean, code: number, reason: string): number {
     const ending = [...this.#streams].filter((stream) => matches(stream.identity));
-    for (const stream of ending) this.#end(stream, code, reason);
+    for (const stream of ending) this.#end(stream, closed(code, reason));
     return ending.length;
   }
 
   /** An EventSource comes back by itself after this, and the policy decides again. */
-  #end(stream: Stream, code: number, reason: string): void {
-    const isSpread = code === CLOSE_DRAIN || code === CLOSE_TRY_AGAIN;
-    const closed = namedEvent("closed", { code, reason });
-    stream.end(isSpread ? this.#retry() + closed : closed);
+  #end(stream: Stream, goodbye: string): void {
+    stream.end(goodbye);
     this.#closed(stream);
   }
 
-  #retry(): string {
+  /** The reason says it as well: no script sees the `retry` line. */
+  #comeBack(code: number, reason?: string, afterMs?: number): string {
+    const ms = this.#retryMs(afterMs);
+    return retryLine(ms) + closed(code, reason ?? `retry in ${ms}`);
+  }
+
+  #retryMs(afterMs = 0): number {
     const { random = Math.random } = this.#options;
-    const [least, most] = RETRY_MS;
-    return retryLine(least + Math.floor(random() * (most - least + 1)));
+    return Math.floor(Math.max(RETRY_MS_MIN, afterMs) + random() * (this.#spreadMs + 1));
   }
 
   #closed(stream: Stream): void {
@@ -235,10 +257,14 @@ export class SseTransport implements Transport, SocketDirectory {
     for (const stream of this.#streams) {
       const { expiresAt } = stream.identity;
       if (expiresAt !== undefined && expiresAt <= now) {
-        this.#end(stream, CLOSE_POLICY, "token expired");
+        this.#end(stream, closed(CLOSE_POLICY, "token expired"));
       } else if (++stream.quietFor >= this.#quietMax && stream.response.writableLength === 0) {
         stream.write(HEARTBEAT);
       }
     }
   }
+}
+
+function closed(code: number, reason: string): string {
+  return namedEvent("closed", { code, reason });
 }

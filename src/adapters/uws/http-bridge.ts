@@ -95,13 +95,19 @@ export class HttpBridge {
 }
 
 /** Answers and closes the connection, so that nothing behind this request runs. */
-export function refuse(raw: RawResponse, status: number, message: string): void {
+export function refuse(
+  raw: RawResponse,
+  status: number,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   let open = true;
   raw.onAborted(() => {
     open = false;
   });
   raw.cork(() => {
     raw.writeStatus(`${status} ${STATUS_CODES[status] ?? ""}`);
+    for (const [name, value] of Object.entries(headers)) raw.writeHeader(name, value);
     writeJsonBody(raw, JSON.stringify({ error: message }));
   });
   setImmediate(() => {

@@ -1,5 +1,6 @@
 import uws, { type TemplatedApp, type us_listen_socket } from "uWebSockets.js";
 import { createServer } from "node:net";
+import type { ConnectGate } from "../../application/connect-gate.js";
 import { ListenError } from "../../application/listen-error.js";
 import { HttpBridge, type NodeRequestHandler, refuse } from "./http-bridge.js";
 import { type PhoenixTransport, SOCKET_PATH } from "./socket.js";
@@ -15,6 +16,8 @@ export interface UwsServerOptions {
   readonly streams?: OpenStreams;
   /** Whether a stop closes the sockets spread over its time, or all of them at its end. */
   readonly drainSockets: boolean;
+  /** The one that the transports ask. */
+  readonly gate: ConnectGate;
 }
 
 /** What is drained beside the sockets. */
@@ -22,10 +25,10 @@ export interface OpenStreams {
   readonly openSockets: number;
   /** Takes new ones, also after a drain. */
   start(): void;
-  /** Takes no new ones. */
-  startDrain(): void;
-  /** Ends up to `count` so that their clients come back. */
-  closeForDrain(count: number): void;
+  /** Takes no new ones. @param spreadMs over how long clients are to come back, in milliseconds. */
+  startDrain(spreadMs: number): void;
+  /** Ends up to `count` so that their clients come back, in `afterMs` milliseconds at the earliest. */
+  closeForDrain(count: number, afterMs: number): void;
   /** Cuts what is left. */
   stop(): void;
 }
@@ -63,7 +66,7 @@ export class UwsServer {
    * @throws {ListenError} where the address cannot be had.
    */
   async start(): Promise<number> {
-    const { host, port, sockets, streams } = this.#options;
+    const { host, port, sockets, streams, gate } = this.#options;
     await assertFree(host, port);
     // Its own header field names the library and its version to every stranger.
     (uws as unknown as { _cfg(key: string): void })._cfg("silent");
@@ -72,6 +75,7 @@ export class UwsServer {
     this.#draining = false;
     sockets.attach(app);
     streams?.start();
+    gate.start();
     // What comes here is no upgrade: uWebSockets.js's own route takes those.
     app.any(SOCKET_PATH, (response) =>
       refuse(response, 400, "This path takes WebSocket connections."),
@@ -114,22 +118,35 @@ export class UwsServer {
       deadline.passed,
     ]);
     deadline.cancel();
+    const goodbyeMs = Math.min(GOODBYE_MS, timeoutMs);
     // Those that were not to be disturbed, or are too many for the time.
-    for (const each of this.#drained) each.closeForDrain(Number.POSITIVE_INFINITY);
-    await new Promise((resolve) => setTimeout(resolve, Math.min(GOODBYE_MS, timeoutMs)));
+    for (const each of this.#drained) each.closeForDrain(Number.POSITIVE_INFINITY, goodbyeMs);
+    await new Promise((resolve) => setTimeout(resolve, goodbyeMs));
     this.#close();
   }
 
   /** Sockets and streams are spread alike, each over the whole time. */
   async #drainSockets(timeoutMs: number): Promise<void> {
     const steps = Math.max(1, Math.floor((timeoutMs * DRAIN_SPREAD) / DRAIN_STEP_MS));
+    const { gate } = this.#options;
+    const open = this.#drained.reduce((sum, { openSockets }) => sum + openSockets, 0);
+    const spreadMs = gate.spreadMs(open);
     const batches = this.#drained.map((each) => {
-      each.startDrain();
+      each.startDrain(spreadMs);
       return Math.max(DRAIN_BATCH_MIN, Math.ceil(each.openSockets / steps));
     });
+    // Behind that: those who waited are told that they come too late.
+    gate.stop();
+    const rounds = this.#drained.map(
+      ({ openSockets }, at) => openSockets / (batches[at] as number),
+    );
+    let leftMs = Math.ceil(Math.max(...rounds)) * DRAIN_STEP_MS + GOODBYE_MS;
     while (this.#app !== undefined && this.#hasOpen()) {
       if (this.#options.drainSockets) {
-        for (const [at, each] of this.#drained.entries()) each.closeForDrain(batches[at] as number);
+        leftMs = Math.max(GOODBYE_MS, leftMs - DRAIN_STEP_MS);
+        for (const [at, each] of this.#drained.entries()) {
+          each.closeForDrain(batches[at] as number, leftMs);
+        }
       }
       if (this.#hasOpen()) await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
     }
@@ -144,6 +161,7 @@ export class UwsServer {
     this.#app = undefined;
     this.#options.sockets.detach();
     this.#options.streams?.stop();
+    this.#options.gate.stop();
   }
 }
 

@@ -5,6 +5,7 @@ import uws, {
   type us_socket_context_t,
   type WebSocket,
 } from "uWebSockets.js";
+import type { ConnectGate, WaitingConnect } from "../../application/connect-gate.js";
 import type { OriginRule } from "../../application/origins.js";
 import {
   ANONYMOUS,
@@ -48,6 +49,8 @@ const CLOSE_TRY_LATER = 1013;
 /** A client comes back by itself and the policy decides again, unlike after 1000. */
 const CLOSE_DISCONNECTED = 1001;
 
+const SHUTTING_DOWN = "The server is shutting down.";
+
 /** Frames up to this are taken in so that the client can be told why (1009), in bytes. */
 const UNCODED_FRAME_BYTES = 1_048_576;
 
@@ -63,6 +66,8 @@ export interface PhoenixTransportOptions {
   readonly fullness?: (channel: string) => string | undefined;
   /** Seconds since 1970, for the end of identities. @defaultValue the system's clock */
   readonly now?: () => number;
+  /** Who may connect when. @defaultValue everyone, at once */
+  readonly gate?: ConnectGate;
 }
 
 export interface PhoenixLimits extends SessionLimits {
@@ -81,6 +86,17 @@ export interface SocketLog {
 
 interface UserData {
   readonly socket: OpenSocket;
+}
+
+/** A connect that is not decided yet. */
+interface PendingUpgrade {
+  readonly response: HttpResponse;
+  readonly context: us_socket_context_t;
+  readonly headers: RequestHead["headers"];
+  readonly connect: ConnectRequest;
+  isGone: boolean;
+  /** Gives up its place at the gate. */
+  leave: (() => void) | undefined;
 }
 
 /** What is kept of one socket; ten thousands of these are idle at a time, so it is small. */
@@ -124,6 +140,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   readonly #cut = new Set<OpenSocket>();
   #app: TemplatedApp | undefined;
   #draining = false;
+  #spreadMs = 0;
 
   constructor(options: PhoenixTransportOptions) {
     this.#options = options;
@@ -223,18 +240,29 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     return this.#open.size;
   }
 
-  /** Refuses new sockets from now on; the open ones are for `closeForDrain`. */
-  startDrain(): void {
+  /**
+   * Refuses new sockets from now on; the open ones are for `closeForDrain`.
+   *
+   * @param spreadMs over how long their clients are asked to come back, in milliseconds.
+   */
+  startDrain(spreadMs: number): void {
     this.#draining = true;
+    this.#spreadMs = spreadMs;
   }
 
-  /** Closes up to `count` sockets so that their clients come back, to another node or a new one. */
-  closeForDrain(count: number): void {
+  /**
+   * Closes up to `count` sockets so that their clients come back, to another node or a new one, and
+   * tells those that can read it when.
+   *
+   * @param afterMs when this node will have gone, in milliseconds: before that nobody can come back.
+   */
+  closeForDrain(count: number, afterMs: number): void {
     let left = count;
     for (const socket of this.#open) {
       if (left-- <= 0) return;
+      const ms = Math.floor(afterMs + Math.random() * this.#spreadMs);
       // phoenix.js 1.7 stays away after 1000, so a drain has a code of its own.
-      socket.ws?.end(CLOSE_DRAIN);
+      socket.ws?.end(CLOSE_DRAIN, `retry in ${ms}`);
     }
   }
 
@@ -251,10 +279,43 @@ export class PhoenixTransport implements Transport, SocketDirectory {
       refuse(response, refusal.status, refusal.text);
       return;
     }
-    let aborted = false;
+    const upgrade: PendingUpgrade = {
+      response,
+      context,
+      headers,
+      connect,
+      isGone: false,
+      leave: undefined,
+    };
     response.onAborted(() => {
-      aborted = true;
+      upgrade.isGone = true;
+      upgrade.leave?.();
     });
+    const { gate } = this.#options;
+    if (gate === undefined || gate.pass()) this.#decide(upgrade, false);
+    else this.#wait(upgrade, gate);
+  }
+
+  #wait(upgrade: PendingUpgrade, gate: ConnectGate): void {
+    const { response } = upgrade;
+    const waiting: WaitingConnect = {
+      admit: () => {
+        if (!upgrade.isGone) this.#decide(upgrade, true);
+      },
+      turnAway: () => {
+        if (!upgrade.isGone) refuse(response, 503, SHUTTING_DOWN);
+      },
+    };
+    if (gate.wait(waiting)) {
+      upgrade.leave = () => gate.leave(waiting);
+    } else {
+      refuse(response, 503, "Too many connects at once.", { "retry-after": `${gate.waitSeconds}` });
+    }
+  }
+
+  /** @param isLate the request's own turn of the event loop is over. */
+  #decide(upgrade: PendingUpgrade, isLate: boolean): void {
+    const { response, headers, connect } = upgrade;
     const decision = this.#options.policy.authorizeConnect({
       headers,
       remoteAddress: Buffer.from(response.getRemoteAddressAsText()).toString("latin1"),
@@ -263,11 +324,13 @@ export class PhoenixTransport implements Transport, SocketDirectory {
       token: connect.token,
     });
     const settle = (decided: ConnectDecision): void => {
-      if (!aborted) this.#settle(response, headers, connect, decided, context);
+      if (!upgrade.isGone) this.#settle(upgrade, decided);
     };
     // A decision in the request's own turn finds the response corked already.
     if (isPromise(decision)) {
       void decision.then((decided) => this.#anchor.run(() => settle(decided)));
+    } else if (isLate) {
+      this.#anchor.run(() => settle(decision));
     } else {
       settle(decision);
     }
@@ -280,7 +343,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   ): { status: number; text: string } | undefined {
     const { origin, host } = head.headers;
     if (head.fault !== undefined) return { status: 400, text: head.fault };
-    if (this.#draining) return { status: 503, text: "The server is shutting down." };
+    if (this.#draining) return { status: 503, text: SHUTTING_DOWN };
     if (origin !== undefined && !this.#options.origins.allows(origin, host)) {
       this.#options.log.info({ origin, host }, "connect refused: origin not allowed");
       return { status: 403, text: "Origin not allowed." };
@@ -289,15 +352,10 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     return { status: 403, text: "Unsupported serializer version (vsn)." };
   }
 
-  #settle(
-    response: HttpResponse,
-    headers: RequestHead["headers"],
-    connect: ConnectRequest,
-    decision: ConnectDecision,
-    context: us_socket_context_t,
-  ): void {
+  #settle(upgrade: PendingUpgrade, decision: ConnectDecision): void {
+    const { response, headers, connect, context } = upgrade;
     if (this.#draining) {
-      refuse(response, 503, "The server is shutting down.");
+      refuse(response, 503, SHUTTING_DOWN);
       return;
     }
     if (decision.allow !== true) {

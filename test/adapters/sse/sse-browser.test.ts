@@ -1,58 +1,12 @@
-import type { AddressInfo } from "node:net";
-import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { CHROMIUM, WebPages } from "../../support/browser.js";
+import { Cable } from "../../support/cable.js";
 import { within } from "../../support/inbox.js";
 import { publish, startWithBroker } from "../../support/sse-server.js";
 import { serveOnBridge } from "../uws/http-servers.js";
 
 type Origin = Awaited<ReturnType<typeof startWithBroker>>;
 type Page = Awaited<ReturnType<WebPages["open"]>>;
-
-/** Between a browser and a server, for connections to be cut and the server to change. */
-class Cable {
-  readonly #pairs = new Set<Socket>();
-  readonly #server: Server;
-  to = 0;
-
-  private constructor() {
-    this.#server = createServer((client) => {
-      const upstream = connect(this.to, "127.0.0.1");
-      for (const [one, other] of [
-        [client, upstream],
-        [upstream, client],
-      ] as const) {
-        this.#pairs.add(one);
-        one.on("error", () => {});
-        one.on("close", () => {
-          this.#pairs.delete(one);
-          other.destroy();
-        });
-        one.pipe(other);
-      }
-    });
-  }
-
-  static async open(to: number): Promise<Cable> {
-    const cable = new Cable();
-    cable.to = to;
-    await new Promise<void>((done) => cable.#server.listen(0, "127.0.0.1", done));
-    return cable;
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  cut(): void {
-    for (const socket of this.#pairs) socket.resetAndDestroy();
-  }
-
-  async stop(): Promise<void> {
-    this.cut();
-    await new Promise((done) => this.#server.close(done));
-  }
-}
 
 describe.skipIf(CHROMIUM === undefined)("a browser's own EventSource", () => {
   let pages: WebPages;

@@ -176,7 +176,7 @@ describe.each(SERVERS)("a stream on %s", (_name, serve) => {
     expect(transport.openSockets).toBe(3);
     transport.closeForDrain(2);
     expect(transport.openSockets).toBe(1);
-    const gone = { code: 1012, reason: "the server is shutting down" };
+    const gone = { code: 1012, reason: "retry in 3500" };
     await within(Promise.race(clients.map((client) => client.closed)), "one's end");
     const late = await connect("/?channel=a");
     expect([late.status, await late.named("closed")]).toEqual([200, gone]);

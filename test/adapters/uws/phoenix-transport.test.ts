@@ -403,13 +403,14 @@ describe("UwsServer", () => {
 
   it("names the reason where it cannot listen", async () => {
     const { port } = await start();
-    const { transport } = await start();
+    const { transport, gate } = await start();
     const second = new UwsServer({
       host: "127.0.0.1",
       port,
       handler: () => {},
       sockets: transport,
       drainSockets: true,
+      gate,
     });
     await expect(second.start()).rejects.toThrow(
       `cannot listen on 127.0.0.1 port ${port}: the port is in use`,

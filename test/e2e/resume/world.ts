@@ -66,6 +66,8 @@ export class World implements Place {
   async restart(): Promise<void> {
     await this.#hexpush.stop(0);
     await this.start();
+    // Who reads nothing does not see the end of its connection either.
+    for (const follower of this.followers) if (follower.isPaused) await follower.resume();
   }
 
   async push(channels: readonly ChannelName[], data: unknown = null): Promise<void> {
