@@ -5,6 +5,8 @@ export class ClientRecord {
   /** Connections, also those that were refused or broke before they were open. */
   connects = 0;
   breaks = 0;
+  /** Answered with an error in place of a stream. */
+  refused = 0;
   /** Joins, and streams, that were answered with all that was missed. */
   resumes = 0;
   /** Those that were told that something is gone for good (`recovered: false`, `gap`). */
@@ -113,6 +115,10 @@ export class Ledger {
 
   get gaps() {
     return this.#sum(({ gaps }) => gaps);
+  }
+
+  get refused() {
+    return this.#sum(({ refused }) => refused);
   }
 
   #sum(figure) {

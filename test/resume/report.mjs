@@ -9,7 +9,7 @@ export function report(outcome) {
       `${ledger.received} received`,
     `  faults on clients' connections: ${faultsOf(outcome.proxy)}`,
     `  faults on the pusher's connections: ${faultsOf(outcome.pushProxy)}`,
-    `  slow consumers cut by the server: ${cuts}`,
+    `  slow consumers cut by the server: ${cuts}; streams answered 505: ${ledger.refused}`,
     server.kills === 0 ? "  no SIGKILL" : `  ${server.kills} SIGKILL, down for ${outages} ms`,
     "",
     ...table(outcome).map((line) => `  ${line}`),

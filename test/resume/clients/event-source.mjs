@@ -19,8 +19,10 @@ export function startEventSource({ port, record, resumes, pauseMs }) {
     const headers = since === "" ? {} : { "last-event-id": since };
     const options = { port, host: "127.0.0.1", path: `/push_events?${query}`, headers };
     outgoing = get({ ...options, agent: false }, (response) => {
-      if (response.statusCode !== 200)
-        throw new Error(`a stream was answered ${response.statusCode}`);
+      if (response.statusCode !== 200) {
+        refused(response);
+        return;
+      }
       let gaps = 0;
       let hasBegun = false;
       record.connects++;
@@ -48,6 +50,14 @@ export function startEventSource({ port, record, resumes, pauseMs }) {
       record.breaks++;
       if (!isClosed) retry = setTimeout(open, pauseMs());
     });
+  }
+
+  /** uWebSockets.js gives this answer to a request line that has not come whole. */
+  function refused({ statusCode }) {
+    if (statusCode !== 505) throw new Error(`a stream was answered ${statusCode}`);
+    // An EventSource stays away after this, and its page makes another one.
+    record.refused++;
+    outgoing.destroy();
   }
 
   open();
