@@ -1,7 +1,11 @@
 import { onTestFinished } from "vitest";
 import { allowAll } from "../../src/adapters/auth/allow-all.js";
 import { UwsServer } from "../../src/adapters/uws/server.js";
-import { type PhoenixLimits, PhoenixTransport } from "../../src/adapters/uws/socket.js";
+import {
+  type PhoenixLimits,
+  PhoenixTransport,
+  type PhoenixTransportOptions,
+} from "../../src/adapters/uws/socket.js";
 import { ConnectGate } from "../../src/application/connect-gate.js";
 import { anyOrigin, type OriginRule } from "../../src/application/origins.js";
 import type { AuthPolicy } from "../../src/domain/auth-policy.js";
@@ -45,6 +49,7 @@ export async function startPhoenix(
     now?: () => number;
     fullness?: (channel: string, subscribers: number) => string | undefined;
     drainSockets?: boolean;
+    history?: PhoenixTransportOptions["history"];
     /** @defaultValue no bound */
     connectRate?: number;
   } = {},
@@ -61,6 +66,7 @@ export async function startPhoenix(
     log: { info: log, warn: log },
     ...(given.listener && { listener: given.listener }),
     ...(given.now && { now: given.now }),
+    ...(given.history && { history: given.history }),
     ...(fullness && {
       fullness: (channel) => fullness(channel, transport.subscribers(channel)),
     }),

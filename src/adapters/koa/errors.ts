@@ -1,5 +1,6 @@
 import type Koa from "koa";
 import { describeError } from "../../application/describe-error.js";
+import { BrokerUnavailable } from "../../domain/broker.js";
 
 export interface ErrorLog {
   debug(fields: object, text: string): void;
@@ -90,6 +91,13 @@ interface ThrownError {
 }
 
 function explain(error: unknown): Explained {
+  if (error instanceof BrokerUnavailable) {
+    return {
+      status: 503,
+      text: "The broker is not available now.",
+      headers: { "retry-after": "1" },
+    };
+  }
   const { status, expose, type, limit, message, headers = {} } = (error ?? {}) as ThrownError;
   if (type === "entity.too.large") {
     return { status: 413, text: `The request body is larger than ${limit} bytes.`, headers };

@@ -13,8 +13,8 @@ export interface ReplayTarget {
   send(message: Message): boolean;
   /** Everything has been sent: what comes next comes live. Called in the turn that found it so. */
   live(): void;
-  /** What is missing has gone from the history meanwhile. */
-  lost(): void;
+  /** What is missing has gone from the history meanwhile, or the history cannot be read. */
+  lost(error?: unknown): void;
 }
 
 /**
@@ -49,6 +49,14 @@ export class Replay {
 
   /** Goes on until the client has caught up, or has enough for now; then to be called again. */
   run(): void {
+    try {
+      this.#run();
+    } catch (error) {
+      this.#lose(error);
+    }
+  }
+
+  #run(): void {
     for (let sent = 0; sent < TURN && !this.#stopped && !this.#isReading; ) {
       const read = this.#history.history(this.#channel, { since: this.#since, limit: PAGE });
       if (isPromise(read)) {
@@ -58,7 +66,7 @@ export class Replay {
             this.#isReading = false;
             if (!this.#stopped && this.#send(page)) this.run();
           },
-          () => this.#target.lost(),
+          (error: unknown) => this.#lose(error),
         );
         return;
       }
@@ -66,6 +74,11 @@ export class Replay {
       sent += PAGE;
     }
     if (!this.#stopped && !this.#isReading) setImmediate(() => this.run());
+  }
+
+  #lose(error?: unknown): void {
+    this.stop();
+    this.#target.lost(error);
   }
 
   /** @returns whether there is more to read, now. */
@@ -77,8 +90,7 @@ export class Replay {
     readonly messages: readonly Message[];
   }): boolean {
     if (!recovered) {
-      this.stop();
-      this.#target.lost();
+      this.#lose();
       return false;
     }
     for (const message of messages) {

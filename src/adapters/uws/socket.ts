@@ -1,34 +1,23 @@
 import uws, {
-  type HttpRequest,
   type HttpResponse,
   type TemplatedApp,
   type us_socket_context_t,
   type WebSocket,
 } from "uWebSockets.js";
-import type { ConnectGate, WaitingConnect } from "../../application/connect-gate.js";
-import type { OriginRule } from "../../application/origins.js";
-import {
-  ANONYMOUS,
-  type AuthPolicy,
-  type ConnectDecision,
-  type Identity,
-  type JoinDecision,
-  type MaybePromise,
-} from "../../domain/auth-policy.js";
+import type { Identity, JoinDecision, MaybePromise } from "../../domain/auth-policy.js";
 import type { Broker } from "../../domain/broker.js";
 import { isPromise } from "../../domain/maybe-promise.js";
 import type { Message } from "../../domain/message.js";
 import type { PushListener, SocketInfo } from "../../domain/push-listener.js";
 import type { SocketDirectory, Transport, TransportCounts } from "../../domain/transport.js";
+import { type CatchingUp, CatchUp } from "./catch-up.js";
 import { CorkAnchor } from "./cork-anchor.js";
 import { Deadlines } from "./deadlines.js";
-import { refuse } from "./http-bridge.js";
 import { IdleSockets } from "./idle-sockets.js";
 import { OpenSockets } from "./open-sockets.js";
 import { codecV1 } from "./phoenix/codec-v1.js";
 import { codecV2 } from "./phoenix/codec-v2.js";
-import { type ConnectRequest, readConnectRequest } from "./phoenix/connect-request.js";
-import { joinResponse, resumePointOf } from "./phoenix/resume.js";
+import type { Codec } from "./phoenix/frame.js";
 import {
   CLOSE_POLICY,
   type Effect,
@@ -36,8 +25,8 @@ import {
   Session,
   type SessionLimits,
 } from "./phoenix/session.js";
-import { Replay } from "./replay.js";
-import { type RequestHead, readRequestHead } from "./request-head.js";
+import type { Replay } from "./replay.js";
+import { type AllowedUpgrade, UpgradeDoor, type UpgradeDoorOptions } from "./upgrade-door.js";
 
 export const SOCKET_PATH = "/push_socket/websocket";
 
@@ -45,18 +34,13 @@ export const SOCKET_PATH = "/push_socket/websocket";
 const CLOSE_ASKED_FOR = 1000;
 const CLOSE_TOO_BIG = 1009;
 const CLOSE_DRAIN = 1012;
-const CLOSE_TRY_LATER = 1013;
 /** A client comes back by itself and the policy decides again, unlike after 1000. */
 const CLOSE_DISCONNECTED = 1001;
-
-const SHUTTING_DOWN = "The server is shutting down.";
 
 /** Frames up to this are taken in so that the client can be told why (1009), in bytes. */
 const UNCODED_FRAME_BYTES = 1_048_576;
 
-export interface PhoenixTransportOptions {
-  readonly policy: AuthPolicy;
-  readonly origins: OriginRule;
+export interface PhoenixTransportOptions extends UpgradeDoorOptions {
   readonly limits: PhoenixLimits;
   readonly log: SocketLog;
   readonly listener?: PushListener;
@@ -66,8 +50,6 @@ export interface PhoenixTransportOptions {
   readonly fullness?: (channel: string) => string | undefined;
   /** Seconds since 1970, for the end of identities. @defaultValue the system's clock */
   readonly now?: () => number;
-  /** Who may connect when. @defaultValue everyone, at once */
-  readonly gate?: ConnectGate;
 }
 
 export interface PhoenixLimits extends SessionLimits {
@@ -88,19 +70,8 @@ interface UserData {
   readonly socket: OpenSocket;
 }
 
-/** A connect that is not decided yet. */
-interface PendingUpgrade {
-  readonly response: HttpResponse;
-  readonly context: us_socket_context_t;
-  readonly headers: RequestHead["headers"];
-  readonly connect: ConnectRequest;
-  isGone: boolean;
-  /** Gives up its place at the gate. */
-  leave: (() => void) | undefined;
-}
-
 /** What is kept of one socket; ten thousands of these are idle at a time, so it is small. */
-export class OpenSocket implements SocketInfo {
+export class OpenSocket implements SocketInfo, CatchingUp {
   /** Undefined before it opens and once it is gone. */
   ws: WebSocket<UserData> | undefined;
   /** How many runs of the session's effects are under way, one within the other. */
@@ -110,6 +81,7 @@ export class OpenSocket implements SocketInfo {
 
   constructor(
     readonly session: Session,
+    readonly codec: Codec,
     /** The serializer's digit, before a channel's name in the topics of uWebSockets.js. */
     readonly version: "1" | "2",
     readonly identity: Identity,
@@ -136,15 +108,26 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   readonly #idle: IdleSockets<OpenSocket>;
   readonly #deadlines: Deadlines<OpenSocket>;
   readonly #anchor = new CorkAnchor();
+  readonly #door: UpgradeDoor<HttpResponse>;
+  readonly #catchUp: CatchUp<OpenSocket> | undefined;
   /** Those that uWebSockets.js has begun to cut and has not closed yet. */
   readonly #cut = new Set<OpenSocket>();
   #app: TemplatedApp | undefined;
-  #draining = false;
   #spreadMs = 0;
 
   constructor(options: PhoenixTransportOptions) {
     this.#options = options;
     this.#listener = options.listener ?? {};
+    this.#door = new UpgradeDoor(options, this.#anchor);
+    const { history, log, limits } = options;
+    this.#catchUp =
+      history &&
+      new CatchUp<OpenSocket>({
+        history,
+        log,
+        sendBufferBytesMax: limits.sendBufferBytesMax,
+        goLive: (socket, channel) => socket.ws?.subscribe(socket.version + channel),
+      });
     this.#deadlines = new Deadlines(
       (socket) => socket.ws?.end(CLOSE_POLICY, "token expired"),
       options.now ?? (() => Date.now() / 1000),
@@ -159,7 +142,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   attach(app: TemplatedApp): void {
     const { limits } = this.#options;
     this.#app = app;
-    this.#draining = false;
+    this.#door.isDraining = false;
     this.#idle.start();
     this.#deadlines.start();
     this.#anchor.attach(app);
@@ -172,7 +155,8 @@ export class PhoenixTransport implements Transport, SocketDirectory {
       // Only bounds the goodbye of a socket that is closed; silence is for IdleSockets to find.
       idleTimeout: 960,
       sendPingsAutomatically: false,
-      upgrade: (response, request, context) => this.#onUpgrade(response, request, context),
+      upgrade: (response, request, context) =>
+        this.#door.open(response, request, (allowed) => this.#accept(allowed, context)),
       open: (ws) => this.#onOpen(ws),
       message: (ws, message, isBinary) => this.#onFrame(ws, message, isBinary),
       ping: (ws) => this.#idle.touch(ws.getUserData().socket),
@@ -246,7 +230,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
    * @param spreadMs over how long their clients are asked to come back, in milliseconds.
    */
   startDrain(spreadMs: number): void {
-    this.#draining = true;
+    this.#door.isDraining = true;
     this.#spreadMs = spreadMs;
   }
 
@@ -266,105 +250,12 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     }
   }
 
-  #onUpgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
-    // The request is gone once this callback returns, so all of it is read here.
-    const head = readRequestHead((each) => request.forEach(each));
-    const { headers } = head;
-    const connect = readConnectRequest(
-      request.getQuery() ?? "",
-      headers["sec-websocket-protocol"] ?? "",
-    );
-    const refusal = this.#refusal(head, connect);
-    if (refusal !== undefined) {
-      refuse(response, refusal.status, refusal.text);
-      return;
-    }
-    const upgrade: PendingUpgrade = {
-      response,
-      context,
-      headers,
-      connect,
-      isGone: false,
-      leave: undefined,
-    };
-    response.onAborted(() => {
-      upgrade.isGone = true;
-      upgrade.leave?.();
-    });
-    const { gate } = this.#options;
-    if (gate === undefined || gate.pass()) this.#decide(upgrade, false);
-    else this.#wait(upgrade, gate);
-  }
-
-  #wait(upgrade: PendingUpgrade, gate: ConnectGate): void {
-    const { response } = upgrade;
-    const waiting: WaitingConnect = {
-      admit: () => {
-        if (!upgrade.isGone) this.#decide(upgrade, true);
-      },
-      turnAway: () => {
-        if (!upgrade.isGone) refuse(response, 503, SHUTTING_DOWN);
-      },
-    };
-    if (gate.wait(waiting)) {
-      upgrade.leave = () => gate.leave(waiting);
-    } else {
-      refuse(response, 503, "Too many connects at once.", { "retry-after": `${gate.waitSeconds}` });
-    }
-  }
-
-  /** @param isLate the request's own turn of the event loop is over. */
-  #decide(upgrade: PendingUpgrade, isLate: boolean): void {
-    const { response, headers, connect } = upgrade;
-    const decision = this.#options.policy.authorizeConnect({
-      headers,
-      remoteAddress: Buffer.from(response.getRemoteAddressAsText()).toString("latin1"),
-      origin: headers.origin,
-      params: connect.params,
-      token: connect.token,
-    });
-    const settle = (decided: ConnectDecision): void => {
-      if (!upgrade.isGone) this.#settle(upgrade, decided);
-    };
-    // A decision in the request's own turn finds the response corked already.
-    if (isPromise(decision)) {
-      void decision.then((decided) => this.#anchor.run(() => settle(decided)));
-    } else if (isLate) {
-      this.#anchor.run(() => settle(decision));
-    } else {
-      settle(decision);
-    }
-  }
-
-  /** What refuses a connect before the policy is asked. */
-  #refusal(
-    head: RequestHead,
-    connect: ConnectRequest,
-  ): { status: number; text: string } | undefined {
-    const { origin, host } = head.headers;
-    if (head.fault !== undefined) return { status: 400, text: head.fault };
-    if (this.#draining) return { status: 503, text: SHUTTING_DOWN };
-    if (origin !== undefined && !this.#options.origins.allows(origin, host)) {
-      this.#options.log.info({ origin, host }, "connect refused: origin not allowed");
-      return { status: 403, text: "Origin not allowed." };
-    }
-    if (connect.version !== undefined) return undefined;
-    return { status: 403, text: "Unsupported serializer version (vsn)." };
-  }
-
-  #settle(upgrade: PendingUpgrade, decision: ConnectDecision): void {
-    const { response, headers, connect, context } = upgrade;
-    if (this.#draining) {
-      refuse(response, 503, SHUTTING_DOWN);
-      return;
-    }
-    if (decision.allow !== true) {
-      refuse(response, 403, "Access Forbidden");
-      return;
-    }
+  #accept(upgrade: AllowedUpgrade<HttpResponse>, context: us_socket_context_t): void {
+    const { response, headers, connect, identity } = upgrade;
     const isV1 = connect.version === "1.0.0";
-    const session = new Session(isV1 ? codecV1 : codecV2, this.#options.limits);
-    const socket = new OpenSocket(session, isV1 ? "1" : "2", decision.identity ?? ANONYMOUS);
+    const codec = isV1 ? codecV1 : codecV2;
+    const session = new Session(codec, this.#options.limits);
+    const socket = new OpenSocket(session, codec, isV1 ? "1" : "2", identity);
     const key = headers["sec-websocket-key"] ?? "";
     const extensions = headers["sec-websocket-extensions"] ?? "";
     response.upgrade<UserData>({ socket }, key, connect.protocol, extensions, context);
@@ -413,11 +304,11 @@ export class PhoenixTransport implements Transport, SocketDirectory {
         this.#open.joined(effect.channel);
         this.#listener.channelJoined?.({ socket, channel: effect.channel });
         if (effect.since === undefined) ws?.subscribe(socket.version + effect.channel);
-        else this.#replay(socket, effect.channel, effect.since);
+        else this.#catchUp?.begin(socket, effect.channel, effect.since);
         break;
       case "unsubscribe":
         ws?.unsubscribe(socket.version + effect.channel);
-        this.#stopReplay(socket, effect.channel);
+        this.#catchUp?.stop(socket, effect.channel);
         this.#left(socket, effect.channel);
         break;
       case "close":
@@ -438,54 +329,10 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     });
     whenDecided(decision, (decided) => {
       // Asked only now: between this look at the history and what follows from it is no wait.
-      const final = this.#withPosition(join, this.#unlessFull(channel, decided));
+      const unlessFull = this.#unlessFull(channel, decided);
+      const final = this.#catchUp?.answer(join, unlessFull) ?? unlessFull;
       socket.ws?.cork(() => this.#run(socket, socket.session.decide(join, final)));
     });
-  }
-
-  /** Says where the channel stands, and notes from where the client is to get what it has missed. */
-  #withPosition(join: PendingJoin, decided: JoinDecision): JoinDecision {
-    const { history } = this.#options;
-    if (history === undefined || decided.allow !== true) return decided;
-    const channel = join.frame.topic;
-    const point = resumePointOf(join.frame.payload);
-    const since = point.kind === "since" ? point.id : undefined;
-    const look = since === undefined ? undefined : history.history(channel, { since, limit: 0 });
-    const position = look === undefined ? history.position(channel) : undefined;
-    if (isPromise(look) || isPromise(position)) {
-      throw new TypeError("a broker whose history takes time needs a resume of its own");
-    }
-    const recovered = look?.recovered ?? (point.kind === "since" ? false : undefined);
-    if (recovered === true) join.since = since;
-    const response = joinResponse(decided.response, look?.position ?? position, recovered);
-    return { allow: true, response };
-  }
-
-  #replay(socket: OpenSocket, channel: string, since: string): void {
-    const { history, limits } = this.#options;
-    if (history === undefined) return;
-    const codec = socket.version === "1" ? codecV1 : codecV2;
-    const replay = new Replay(history, channel, since, {
-      send: (message) => {
-        socket.ws?.send(codec.encodeMessage(message));
-        // Half of what cuts a socket: live messages of other channels need room as well.
-        return (socket.ws?.getBufferedAmount() ?? Infinity) < limits.sendBufferBytesMax / 2;
-      },
-      live: () => {
-        socket.replays?.delete(channel);
-        socket.ws?.subscribe(socket.version + channel);
-      },
-      // It has been told that it gets everything, so it must come back and ask again.
-      lost: () => socket.ws?.end(CLOSE_TRY_LATER, "too slow to catch up"),
-    });
-    socket.replays ??= new Map();
-    socket.replays.set(channel, replay);
-    replay.run();
-  }
-
-  #stopReplay(socket: OpenSocket, channel: string): void {
-    socket.replays?.get(channel)?.stop();
-    socket.replays?.delete(channel);
   }
 
   #onDrain(socket: OpenSocket): void {
@@ -494,11 +341,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
       socket.ws?.close();
       return;
     }
-    if (socket.replays === undefined || socket.replays.size === 0) return;
-    const { sendBufferBytesMax } = this.#options.limits;
-    if ((socket.ws?.getBufferedAmount() ?? Infinity) > sendBufferBytesMax / 4) return;
-    // A replay that ends takes itself out.
-    for (const replay of [...socket.replays.values()]) replay.run();
+    this.#catchUp?.goOn(socket);
   }
 
   #unlessFull(channel: string, decided: JoinDecision): JoinDecision {
@@ -533,7 +376,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     this.#cut.delete(socket);
     this.#idle.remove(socket);
     if (expiresAt !== undefined) this.#deadlines.remove(socket, expiresAt);
-    for (const replay of socket.replays?.values() ?? []) replay.stop();
+    this.#catchUp?.stopAll(socket);
     for (const channel of socket.session.channels()) this.#left(socket, channel);
     this.#listener.socketClosed?.(socket);
   }
