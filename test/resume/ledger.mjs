@@ -86,6 +86,11 @@ export class Ledger {
     return this.accepted.get(channel) - least;
   }
 
+  /** Whether every client has the newest message of each of its channels. */
+  get isUpToDate() {
+    return [...this.accepted.keys()].every((channel) => this.lag(channel) === 0);
+  }
+
   get messages() {
     let messages = 0;
     for (const count of this.accepted.values()) messages += count;

@@ -21,9 +21,11 @@ export class Pusher {
   retries = 0;
   /** Answers that said that the push had been accepted before: only its answer had been lost. */
   replays = 0;
+  /** `run` has ended, well or not. */
+  isOver = false;
   #options;
   #agent = new Agent({ keepAlive: true, maxSockets: LANES });
-  #planned;
+  #planned = 0;
   #begunAt = 0;
   #isStopped = false;
   #numbers = new Map();
@@ -39,7 +41,6 @@ export class Pusher {
    */
   constructor(options) {
     this.#options = options;
-    this.#planned = 0;
     for (const channel of options.channels) this.#numbers.set(channel, 0);
   }
 
@@ -49,18 +50,23 @@ export class Pusher {
     try {
       await Promise.all(Array.from({ length: LANES }, () => this.#lane()));
     } finally {
-      this.#isStopped = true;
-      this.#agent.destroy();
+      this.isOver = true;
     }
   }
 
-  /** All is accepted, or it was stopped, or it has failed. */
-  get isStopped() {
-    return this.#isStopped;
+  /** One message more for each channel. */
+  async pushToAll() {
+    await this.#push(this.#options.channels);
   }
 
+  /** Gives up. */
   stop() {
     this.#isStopped = true;
+  }
+
+  close() {
+    this.stop();
+    this.#agent.destroy();
   }
 
   async #lane() {

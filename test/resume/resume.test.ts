@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
 const SCRIPT = fileURLToPath(new URL("../../scripts/test-resume.mjs", import.meta.url));
-const SMALL = ["--clients", "14", "--messages", "600", "--rate", "300"];
+const SMALL = ["--clients", "14", "--messages", "600", "--rate", "250"];
 
 interface Figures {
   readonly code: number;
@@ -33,7 +33,7 @@ async function resume(...args: readonly string[]): Promise<Figures> {
   return { code, lost, duplicated, reordered, notRecovered, resumes, output };
 }
 
-describe("clients on bad connections", { timeout: 60_000 }, () => {
+describe.concurrent("clients on bad connections", { timeout: 60_000 }, () => {
   it.each([
     ["memory", ["--broker", "memory"]],
     ["file, killed once", ["--broker", "file", "--kills", "1"]],

@@ -14,8 +14,11 @@ import { Server } from "./server.mjs";
 const CHANNELS_PER_CLIENT = 3;
 const CONNECTS_AT_ONCE = 20;
 const JOINED_MS = 30_000;
-/** Nothing more is received for so long: what is missing then is lost. */
+/** Nothing is received for so long: the run has come to a standstill. */
 const STILL_MS = 15_000;
+/** At the end, messages to each channel until every client has one; how many times, how far apart. */
+const LAST_ROUNDS = 15;
+const LAST_ROUND_MS = 1_000;
 /** After the last message that is due: time for one that is not. */
 const GRACE_MS = 500;
 const LOOK_MS = 50;
@@ -105,8 +108,9 @@ async function runAgainst(setting) {
   }
   pushProxy.cutAllAndStop();
   proxy.cutAllAndStop();
-  await allReceived(ledger);
+  if (failures.length === 0) await pushLastOnes(ledger, pusher);
   watch.stop();
+  pusher.close();
   const seconds = (performance.now() - begin) / 1000;
   const cuts = server.cuts;
   await Promise.all(clients.map(({ close }) => close()));
@@ -144,7 +148,7 @@ async function killNowAndThen({ kills, messages, server, random, say }, ledger, 
   for (let stretch = 0; stretch < kills; stretch++) {
     const place = ((stretch + draws.next() * 0.9) / kills) * messages;
     while (ledger.messages < place) {
-      if (pusher.isStopped) return;
+      if (pusher.isOver) return;
       await sleep(LOOK_MS);
     }
     await server.killAndRestart();
@@ -154,17 +158,30 @@ async function killNowAndThen({ kills, messages, server, random, say }, ledger, 
   }
 }
 
-/** Resolves once nothing is missing, or nothing comes any more. */
-async function allReceived(ledger) {
-  let received = ledger.received;
-  let since = performance.now();
-  while (ledger.missing > 0 && performance.now() - since < STILL_MS) {
-    await sleep(LOOK_MS);
-    if (ledger.received === received) continue;
-    received = ledger.received;
-    since = performance.now();
+/**
+ * The connections are good again. Whoever has the last message of a channel gets nothing of it any
+ * more that was accepted before: what is missing then is lost. One that was not back for the last
+ * message, and has lost that as well, gets the next one.
+ */
+async function pushLastOnes(ledger, pusher) {
+  for (let round = 0; round < LAST_ROUNDS; round++) {
+    await pusher.pushToAll();
+    if (await isReceived(ledger)) break;
   }
   await sleep(GRACE_MS);
+}
+
+/** Whether everyone has the last message of each channel, once that is so or nothing comes. */
+async function isReceived(ledger) {
+  let received = ledger.received;
+  let since = performance.now();
+  while (!ledger.isUpToDate) {
+    await sleep(LOOK_MS);
+    if (ledger.received !== received) since = performance.now();
+    else if (performance.now() - since > LAST_ROUND_MS) return false;
+    received = ledger.received;
+  }
+  return true;
 }
 
 /** Says how far it is, and ends a run that has come to a standstill. */
