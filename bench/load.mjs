@@ -16,6 +16,7 @@ import {
   Pusher,
 } from "./load/pusher.mjs";
 import { Subscriber, Tally } from "./load/subscriber.mjs";
+import { API_KEY } from "./servers.mjs";
 
 // No progress at all for this long means that something will never arrive.
 const STALL_MS = 10_000;
@@ -27,13 +28,16 @@ const CONNECTS_AT_ONCE = 128;
 const SOCKETS_PER_ADDRESS = 20_000;
 
 const UNJOINED = 99_999;
+/** As many pushes as the generator makes at once, where it only fills histories. */
+const FILLERS = 32;
 
 const job = JSON.parse(process.argv[2]);
 const tally = new Tally();
 let sequence = FIRST_SEQUENCE;
 
 try {
-  const result = job.memory ? await memoryRun() : await pushRun();
+  const runs = { memory: memoryRun, history: historyRun };
+  const result = await (runs[job.kind] ?? pushRun)();
   console.log(JSON.stringify(result));
   process.exit(0);
 } catch (error) {
@@ -48,8 +52,9 @@ async function pushRun() {
   // The way of a push through the server is run (and compiled) far less often than its deliveries,
   // so it gets a warm-up of its own, on a channel that nobody has joined.
   await withPushers(16, (pushers) =>
-    drive([], pushers, { ...job.warmRoute, window: 16, napMs: 0, channel: UNJOINED }),
+    drive([], pushers, { ...job.warmRoute, window: 16, napMs: 0, channel: UNJOINED, channels: 1 }),
   );
+  if (job.fill > 0) await withPushers(1, ([pusher]) => fill(pusher));
   for (const phase of job.phases) {
     await heartbeat(subscribers);
     await withPushers(phase.window, async (pushers) => {
@@ -62,9 +67,18 @@ async function pushRun() {
   return { phases };
 }
 
+/**
+ * So many pushes to all channels at once: a history that is still growing is none of a server that
+ * has been up for some minutes, where for each message that comes one goes.
+ */
+async function fill(pusher) {
+  const names = Array.from({ length: job.channels }, (_, index) => channelName(index));
+  for (let n = 0; n < job.fill; n++) await pusher.ask(names, sequence++);
+}
+
 /** Fresh connections for each step: servers close those that idle (node:http after 5 s). */
 async function withPushers(count, work) {
-  const pushers = Array.from({ length: count }, () => new Pusher(job.port));
+  const pushers = Array.from({ length: count }, () => new Pusher(job.port, job.dataBytes));
   await Promise.all(pushers.map((pusher) => pusher.open()));
   await work(pushers);
   for (const pusher of pushers) pusher.close();
@@ -83,6 +97,38 @@ async function memoryRun() {
   for (const subscriber of all) subscriber.close();
   const idle = { bytesPerSocket: (after - before) / job.sockets, before, after };
   return { phases: { idle, open: opening } };
+}
+
+/**
+ * What `job.channels` channels take that get `job.messages` pushes each. "Before" is a server with
+ * some channels that have all theirs, and keep them.
+ */
+async function historyRun() {
+  await fillHistories(job.channels, job.before);
+  const before = await settledMemory();
+  await fillHistories(0, job.channels);
+  const after = await settledMemory();
+  const kept = await keptMessages(channelName(job.channels >> 1));
+  if (kept !== 0 && kept !== job.messages) throw new Error(`${kept} messages are in a history`);
+  const filled = { bytesPerChannel: (after - before) / job.channels, before, after, kept };
+  return { phases: { filled } };
+}
+
+/** One push, one message: what a push to several channels brings is kept once for all of them. */
+async function fillHistories(channel, channels) {
+  const pushes = channels * job.messages;
+  await withPushers(FILLERS, async (pushers) => {
+    const limits = { window: FILLERS, pushes, seconds: job.seconds, napMs: 0 };
+    const { pushes: sent } = await drive([], pushers, { ...limits, channel, channels });
+    if (sent < pushes) throw new Error(`only ${sent} of ${pushes} pushes in ${job.seconds} s`);
+  });
+}
+
+async function keptMessages(channel) {
+  const url = `http://127.0.0.1:${job.port}/api/channels/${channel}/history`;
+  const answer = await fetch(url, { headers: { authorization: `Bearer ${API_KEY}` } });
+  if (answer.status !== 200) throw new Error(`the history was answered ${answer.status}`);
+  return (await answer.json()).messages.length;
 }
 
 /** Connects and joins, a fixed number at once; tells what it cost the server. */
@@ -122,8 +168,11 @@ async function heartbeat(subscribers) {
  * too. With more, an answer lets the next one go, as it does for a backend with several workers,
  * but deliveries may lag behind by BACKLOG windows at most: a benchmark is no test of buffers.
  */
-function drive(subscribers, pushers, { window, pushes, seconds, napMs, channel = 0 }) {
-  const channels = channel === UNJOINED ? 1 : job.channels;
+function drive(
+  subscribers,
+  pushers,
+  { window, pushes, seconds, napMs, channel = 0, channels = job.channels },
+) {
   const perPush = subscribers.length / channels;
   const first = sequence;
   const framesBefore = tally.frames;

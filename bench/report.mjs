@@ -86,10 +86,10 @@ export function disturbance(results) {
 
 export function targetLines(results) {
   return TARGETS.flatMap(({ text, row, atMost, atLeast, server = "hexpush", of }) => {
-    const ratio = results.ratio(server, of, row);
-    if (ratio === undefined) return [];
-    const reached = atMost === undefined ? ratio >= atLeast : ratio <= atMost;
-    return [`${reached ? "reached    " : "NOT reached"}  ${text}: ${ratio.toFixed(2)}`];
+    const figure = of === undefined ? results.median(server, row) : results.ratio(server, of, row);
+    if (figure === undefined) return [];
+    const reached = atMost === undefined ? figure >= atLeast : figure <= atMost;
+    return [`${reached ? "reached    " : "NOT reached"}  ${text}: ${significant(figure)}`];
   });
 }
 

@@ -1,7 +1,7 @@
 // Which servers there are, and the one function that starts any of them.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -53,7 +53,7 @@ export const SERVERS = {
     title: "hexpush without history",
     ...HEXPUSH,
     env: (port) => ({ ...HEXPUSH.env(port), HEXPUSH_HISTORY_SIZE: "0" }),
-    only: ["fanout-1k", "channels-1k", "post"],
+    only: ["fanout-1k", "channels-1k", "post", "post-1k", "history"],
   },
   // The same with everything on the disk before it is answered.
   "hexpush-file": {
@@ -62,6 +62,18 @@ export const SERVERS = {
     scratch: true,
     env: (port, directory) => ({ ...HEXPUSH.env(port), HEXPUSH_BROKER: `file:${directory}` }),
     only: ["post", "post-1k"],
+  },
+  // Another build, such as the last release or a commit before: `--other DIRECTORY`.
+  "hexpush-other": {
+    title: "another build of hexpush",
+    args: ["dist/main.js", "serve"],
+    env: (port) => {
+      const { HEXPUSH_CONNECT_RATE: _, ...env } = HEXPUSH.env(port);
+      return env;
+    },
+    missing: () =>
+      existsSync(SERVERS["hexpush-other"].args[0]) ? undefined : "--other names no built checkout",
+    only: ["fanout-1k", "channels-1k", "post", "post-1k"],
   },
   "koa-ws": {
     title: "koa + ws",
@@ -102,7 +114,9 @@ export async function startServer(name, { cpu, collectable = false } = {}) {
   const port = await freePort();
   const preload = collectable ? ["--import", local("servers/gc-on-signal.mjs")] : [];
   const command = server.command?.(port) ?? [process.execPath, ...preload, ...server.args];
-  const directory = server.scratch ? mkdtempSync(join(tmpdir(), "hexpush-bench-")) : undefined;
+  const directory = server.scratch
+    ? mkdtempSync(join(dataDirectory(), "hexpush-bench-"))
+    : undefined;
   if (directory) directories.add(directory);
   const child = launch(command, {
     cpu,
@@ -137,6 +151,13 @@ export async function startServer(name, { cpu, collectable = false } = {}) {
       if (directory) rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+const TMPFS = 0x01021994;
+
+/** On a disk: what is synced to a directory that is in memory costs next to nothing. */
+export function dataDirectory() {
+  return statfsSync(tmpdir()).type === TMPFS ? local("..") : tmpdir();
 }
 
 /** The caller's own HEXPUSH_* settings and Node options must not colour the comparison. */

@@ -44,15 +44,29 @@ export function scenarios({ quick, maxSockets }) {
     },
     {
       name: "post-1k",
-      servers: ["hexpush", "hexpush-file"],
+      servers: ["hexpush", "hexpush-no-history", "hexpush-file", "hexpush-other"],
       sockets: 0,
       channels: 1_000,
+      // Above the size of a history, and above where the file broker begins to trim it.
+      fill: quick ? 2 : 150,
       warmRoute,
       phases: [phase("x32", 32, 100_000, 2, 8_000, 0)],
     },
     {
+      name: "history",
+      servers: ["hexpush", "hexpush-no-history"],
+      kind: "history",
+      collectable: true,
+      channels: quick ? 50 : 500,
+      messages: 100,
+      dataBytes: 200,
+      before: quick ? 10 : 200,
+      seconds: 60,
+      steadyLooks: quick ? 3 : 10,
+    },
+    {
       name: "memory",
-      memory: true,
+      kind: "memory",
       collectable: true,
       sockets: sockets(10_000),
       channels: 1,
@@ -111,6 +125,15 @@ export const ROWS = [
     metric: "perSecond",
     label: () => "POST a second, to one after the other of 1,000 channels",
   },
+  { scenario: "post-1k", phase: "x32", metric: "cpuUs", label: () => "  CPU µs a POST" },
+  {
+    scenario: "history",
+    phase: "filled",
+    metric: "bytesPerChannel",
+    scale: 1 / 1000,
+    label: ({ messages, dataBytes }) =>
+      `kB a channel that got ${messages} messages of ${dataBytes} bytes`,
+  },
   {
     scenario: "memory",
     phase: "idle",
@@ -121,7 +144,10 @@ export const ROWS = [
   { scenario: "memory", phase: "open", metric: "cpuUs", label: () => "CPU µs a connect and join" },
 ];
 
-/** hexpush's figure (or that of `server`) is held against another server's, times a factor. */
+/**
+ * hexpush's figure (or that of `server`) is held against another server's, times a factor; without
+ * `of`, against a bound.
+ */
 export const TARGETS = [
   {
     text: "CPU per delivery at 1,000 subscribers at most 1.25 times the floor",
@@ -180,6 +206,23 @@ export const TARGETS = [
     server: "hexpush-file",
     of: "hexpush",
   },
+  {
+    text: "bytes of memory that a history of 100 messages of 200 bytes costs at most 60,000",
+    row: { scenario: "history", phase: "filled", metric: "bytesPerChannel" },
+    atMost: 60_000,
+  },
+  ...[
+    ["fanout-1k", "one", "CPU per delivery without history at most 1.05 times the other build's"],
+    ["fanout-1k", "x16", "  the same with 16 pushes in flight"],
+    ["post", "x32", "CPU per POST without history at most 1.05 times the other build's"],
+    ["post-1k", "x32", "  the same over 1,000 channels"],
+  ].map(([scenario, phase, text]) => ({
+    text,
+    row: { scenario, phase, metric: "cpuUs" },
+    atMost: 1.05,
+    server: "hexpush-no-history",
+    of: "hexpush-other",
+  })),
   {
     text: "memory per idle joined socket at most 3 times the floor",
     row: { scenario: "memory", phase: "idle", metric: "bytesPerSocket" },

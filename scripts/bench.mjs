@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { disturbance, generatorTable, mainTable, Results, targetLines } from "../bench/report.mjs";
@@ -13,6 +14,7 @@ const USAGE = `npm run bench -- [options]
   --quick            few iterations, fewer sockets, one round: does it run at all?
   --only NAME,...    these workloads only: ${names(allScenarios({ quick: false, maxSockets: 1 }))}
   --servers NAME,... these servers only: ${Object.keys(SERVERS).join(", ")}
+  --other DIRECTORY  hexpush as built there too, as hexpush-other: another version of it
   --rounds N         interleaved rounds, 3 unless told
   --json FILE        every single figure, for a closer look`;
 
@@ -120,6 +122,7 @@ function readOptions() {
         quick: { type: "boolean", default: false },
         only: { type: "string" },
         servers: { type: "string" },
+        other: { type: "string" },
         rounds: { type: "string" },
         json: { type: "string" },
         help: { type: "boolean", default: false },
@@ -134,7 +137,10 @@ function readOptions() {
   }
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   if (!Number.isInteger(rounds) || rounds < 1) stopWith(`--rounds takes a number from 1\n${USAGE}`);
-  const servers = values.servers?.split(",") ?? Object.keys(SERVERS);
+  const other = SERVERS["hexpush-other"];
+  if (values.other !== undefined) other.args[0] = resolve(values.other, "dist/main.js");
+  const all = Object.keys(SERVERS).filter((name) => values.other || SERVERS[name] !== other);
+  const servers = values.servers?.split(",") ?? all;
   const only = values.only?.split(",");
   const known = allScenarios({ quick: false, maxSockets: 1 }).map(({ name }) => name);
   for (const [list, all] of [

@@ -13,14 +13,21 @@ const shared = Buffer.allocUnsafe(256 * 1024);
 /** All channel names have the same length, so that one can overwrite another in the bytes. */
 export const channelName = (index) => `bench:${String(index).padStart(5, "0")}`;
 
-export const dataText = (sequence) => `{"seq":${sequence},"text":"${FILLER}","urgent":false}`;
+/** The data of a push as JSON text; of so many bytes, where that is more than it has of itself. */
+export const dataText = (sequence, bytes = 0) => {
+  const text = FILLER.padEnd(FILLER.length + bytes - UNPADDED_BYTES, ".");
+  return `{"seq":${sequence},"text":"${text}","urgent":false}`;
+};
+
+const UNPADDED_BYTES = `{"seq":${FIRST_SEQUENCE},"text":"${FILLER}","urgent":false}`.length;
 
 /** What a correct server answers to a push, to the byte. */
-export const answerText = (channels, sequence) =>
-  `{"channel":${JSON.stringify(channels)},"data":${dataText(sequence)},"event":"${EVENT}"}`;
+export const answerText = (channels, sequence, dataBytes) =>
+  `{"channel":${JSON.stringify(channels)},"data":${dataText(sequence, dataBytes)},"event":"${EVENT}"}`;
 
-function requestBytes(port, channel, sequence) {
-  const body = `{"channel":${JSON.stringify(channel)},"data":${dataText(sequence)},"event":"${EVENT}"}`;
+function requestBytes(port, channel, sequence, dataBytes) {
+  const data = dataText(sequence, dataBytes);
+  const body = `{"channel":${JSON.stringify(channel)},"data":${data},"event":"${EVENT}"}`;
   return Buffer.from(
     `POST /api/push HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: application/json\r\n` +
       `Authorization: Bearer ${API_KEY}\r\n` +
@@ -45,12 +52,12 @@ export class Pusher {
   #closing = false;
   #closed = false;
 
-  constructor(port) {
+  constructor(port, dataBytes) {
     this.#port = port;
-    this.#request = requestBytes(port, channelName(0), FIRST_SEQUENCE);
+    this.#request = requestBytes(port, channelName(0), FIRST_SEQUENCE, dataBytes);
     this.#channelAt = this.#request.indexOf(channelName(0));
     this.#sequenceAt = this.#request.indexOf(String(FIRST_SEQUENCE));
-    this.#expected = answerText([channelName(0)], FIRST_SEQUENCE).length;
+    this.#expected = answerText([channelName(0)], FIRST_SEQUENCE, dataBytes).length;
   }
 
   open() {
