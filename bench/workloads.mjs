@@ -200,8 +200,22 @@ export const TARGETS = [
     of: "hexpush",
   },
   {
+    text: "  a second of CPU time (on a busy machine, the one to believe)",
+    row: { scenario: "post", phase: "x32", metric: "perCpuSecond" },
+    atLeast: 0.5,
+    server: "hexpush-file",
+    of: "hexpush",
+  },
+  {
     text: "  the same over 1,000 channels",
     row: { scenario: "post-1k", phase: "x32", metric: "perSecond" },
+    atLeast: 0.5,
+    server: "hexpush-file",
+    of: "hexpush",
+  },
+  {
+    text: "  a second of CPU time",
+    row: { scenario: "post-1k", phase: "x32", metric: "perCpuSecond" },
     atLeast: 0.5,
     server: "hexpush-file",
     of: "hexpush",
