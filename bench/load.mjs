@@ -123,7 +123,7 @@ async function heartbeat(subscribers) {
  * but deliveries may lag behind by BACKLOG windows at most: a benchmark is no test of buffers.
  */
 function drive(subscribers, pushers, { window, pushes, seconds, napMs, channel = 0 }) {
-  const channels = subscribers.length > 0 ? job.channels : 1;
+  const channels = channel === UNJOINED ? 1 : job.channels;
   const perPush = subscribers.length / channels;
   const first = sequence;
   const framesBefore = tally.frames;

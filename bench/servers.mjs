@@ -1,8 +1,10 @@
 // Which servers there are, and the one function that starts any of them.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
@@ -13,8 +15,9 @@ const local = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /**
  * The catalogue. To add a peer, add an entry: `args` are Node's arguments (or `command`, for
- * another program), `env` what it needs to listen on 127.0.0.1 and the given port, `missing` a
- * sentence where it cannot run here, `only` the workloads that it is there for.
+ * another program), `env` what it needs to listen on 127.0.0.1 and the given port, and a fresh
+ * directory where it asks for one (`scratch`), `missing` a sentence where it cannot run here, `only`
+ * the workloads that it is there for.
  */
 const HEXPUSH = {
   args: [local("../dist/main.js"), "serve"],
@@ -22,6 +25,8 @@ const HEXPUSH = {
     HEXPUSH_HOST: "127.0.0.1",
     HEXPUSH_PORT: String(port),
     HEXPUSH_LOG_LEVEL: "warn",
+    // The generator opens its sockets at once, as no clients do; the others bound nothing either.
+    HEXPUSH_CONNECT_RATE: "0",
   }),
   missing: () =>
     existsSync(local("../dist/main.js"))
@@ -43,6 +48,21 @@ export const SERVERS = {
     env: (port) => ({ ...HEXPUSH.env(port), HEXPUSH_API_KEYS: `another-key,${API_KEY}` }),
     only: ["post"],
   },
+  // The same without ids and history: what those cost.
+  "hexpush-no-history": {
+    title: "hexpush without history",
+    ...HEXPUSH,
+    env: (port) => ({ ...HEXPUSH.env(port), HEXPUSH_HISTORY_SIZE: "0" }),
+    only: ["fanout-1k", "channels-1k", "post"],
+  },
+  // The same with everything on the disk before it is answered.
+  "hexpush-file": {
+    title: "hexpush on the file broker",
+    ...HEXPUSH,
+    scratch: true,
+    env: (port, directory) => ({ ...HEXPUSH.env(port), HEXPUSH_BROKER: `file:${directory}` }),
+    only: ["post", "post-1k"],
+  },
   "koa-ws": {
     title: "koa + ws",
     args: [local("servers/koa-ws.mjs")],
@@ -51,10 +71,13 @@ export const SERVERS = {
 };
 
 const started = new Set();
+/** Of servers that keep something on the disk. */
+const directories = new Set();
 
 // Whatever ends this process, the servers and generators that it started (and no others) end too.
 process.on("exit", () => {
   for (const child of started) child.kill("SIGKILL");
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 });
 
 /**
@@ -79,9 +102,11 @@ export async function startServer(name, { cpu, collectable = false } = {}) {
   const port = await freePort();
   const preload = collectable ? ["--import", local("servers/gc-on-signal.mjs")] : [];
   const command = server.command?.(port) ?? [process.execPath, ...preload, ...server.args];
+  const directory = server.scratch ? mkdtempSync(join(tmpdir(), "hexpush-bench-")) : undefined;
+  if (directory) directories.add(directory);
   const child = launch(command, {
     cpu,
-    env: { NODE_ENV: "production", ...server.env(port) },
+    env: { NODE_ENV: "production", ...server.env(port, directory) },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
@@ -105,9 +130,11 @@ export async function startServer(name, { cpu, collectable = false } = {}) {
     pid: child.pid,
     output: () => output,
     async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      child.kill("SIGKILL");
-      await once(child, "exit");
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill("SIGKILL");
+        await once(child, "exit");
+      }
+      if (directory) rmSync(directory, { recursive: true, force: true });
     },
   };
 }

@@ -43,6 +43,14 @@ export function scenarios({ quick, maxSockets }) {
       phases: [phase("x32", 32, 100_000, 2, 8_000, 0)],
     },
     {
+      name: "post-1k",
+      servers: ["hexpush", "hexpush-file"],
+      sockets: 0,
+      channels: 1_000,
+      warmRoute,
+      phases: [phase("x32", 32, 100_000, 2, 8_000, 0)],
+    },
+    {
       name: "memory",
       memory: true,
       collectable: true,
@@ -98,6 +106,12 @@ export const ROWS = [
   },
   { scenario: "post", phase: "x32", metric: "cpuUs", label: () => "  CPU µs a POST" },
   {
+    scenario: "post-1k",
+    phase: "x32",
+    metric: "perSecond",
+    label: () => "POST a second, to one after the other of 1,000 channels",
+  },
+  {
     scenario: "memory",
     phase: "idle",
     metric: "bytesPerSocket",
@@ -138,6 +152,32 @@ export const TARGETS = [
     row: { scenario: "post", phase: "x32", metric: "cpuUs" },
     atMost: 1.05,
     server: "hexpush-key",
+    of: "hexpush",
+  },
+  {
+    text: "CPU per delivery at 1,000 subscribers with history at most 1.1 times that without",
+    row: { scenario: "fanout-1k", phase: "one", metric: "cpuUs" },
+    atMost: 1.1,
+    of: "hexpush-no-history",
+  },
+  {
+    text: "  the same with 16 pushes in flight",
+    row: { scenario: "fanout-1k", phase: "x16", metric: "cpuUs" },
+    atMost: 1.1,
+    of: "hexpush-no-history",
+  },
+  {
+    text: "POST throughput on the file broker at least half of that in memory",
+    row: { scenario: "post", phase: "x32", metric: "perSecond" },
+    atLeast: 0.5,
+    server: "hexpush-file",
+    of: "hexpush",
+  },
+  {
+    text: "  the same over 1,000 channels",
+    row: { scenario: "post-1k", phase: "x32", metric: "perSecond" },
+    atLeast: 0.5,
+    server: "hexpush-file",
     of: "hexpush",
   },
   {

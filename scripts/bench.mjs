@@ -54,8 +54,10 @@ for (let round = 0; round < options.rounds; round++) {
     // Each round begins with another server, so that none always runs in another one's wake.
     for (let i = 0; i < servers.length; i++) {
       const server = servers[(i + round) % servers.length];
-      const { only } = SERVERS[server];
-      if (only?.includes(scenario.name) !== false) await measure(server, scenario, round);
+      const isFor = SERVERS[server].only?.includes(scenario.name) !== false;
+      if (isFor && scenario.servers?.includes(server) !== false) {
+        await measure(server, scenario, round);
+      }
     }
   }
 }
@@ -74,7 +76,7 @@ for (const failure of failures) console.log(`FAILED  ${failure}`);
 process.exit(failures.length > 0 ? 1 : 0);
 
 /** One fresh server, one generator, one scenario. */
-async function measure(name, { name: scenario, ...work }, round) {
+async function measure(name, { name: scenario, servers: _, ...work }, round) {
   progress(`round ${round + 1} of ${options.rounds}: ${scenario}, ${name}`);
   let server;
   try {

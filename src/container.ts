@@ -23,7 +23,7 @@ import { PushTraces } from "./application/push-traces.js";
 import { refuseRevoked } from "./application/refuse-revoked.js";
 import { Revocations } from "./application/revocations.js";
 import { Revoker } from "./application/revoker.js";
-import { type Config, ConfigError } from "./config.js";
+import { type Config, ConfigError } from "./config/config.js";
 import {
   type ConfiguredPolicy,
   configuredPolicy,

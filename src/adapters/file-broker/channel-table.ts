@@ -8,6 +8,12 @@ import {
 } from "./records.js";
 import type { MessageKey, Store } from "./store.js";
 
+/**
+ * How far above its size a channel's store grows before it is trimmed, as a part of the size: each
+ * message that goes alone would cost a page of its own at each push.
+ */
+const TRIM_SLACK = 0.25;
+
 /** Behind every sequence. */
 export const END_OF_CHANNEL = Number.MAX_SAFE_INTEGER;
 
@@ -67,7 +73,8 @@ export class ChannelWrites {
     // Only what is above the size already: a reader must find what was there until the moment in
     // which the new ones are handed over, and leaves out by itself what they push out.
     const above = this.#record.count - limits.size;
-    if (above > 0) this.#trimmed.push(...storedKeys(store, this.#record, above));
+    if (above > limits.size * TRIM_SLACK)
+      this.#trimmed.push(...storedKeys(store, this.#record, above));
   }
 
   /** How many are added. */

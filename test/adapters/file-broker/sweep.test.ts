@@ -28,6 +28,21 @@ async function swept(directory: string, options: Partial<FileBrokerOptions>) {
   }
 }
 
+describe("what is above a channel's size", () => {
+  it("goes together, before it is much", async () => {
+    const directory = testDirectory();
+    const node = await startNode(directory, { historyLimits: () => ({ size: 20, ttl: 60 }) });
+    for (let count = 0; count < 70; count++)
+      await node.publish({ channel: "a", event: `${count}` });
+    const { events } = await node.history("a");
+    expect(events).toEqual(Array.from({ length: 20 }, (_, index) => `${50 + index}`));
+    await node.broker.stop();
+    const { messages } = await stored(directory);
+    expect(messages).toBeGreaterThanOrEqual(20);
+    expect(messages).toBeLessThanOrEqual(26);
+  });
+});
+
 describe("the file broker's work in the background", () => {
   it("removes what is too old, and forgets channels of which nothing is left", async () => {
     const directory = testDirectory();
