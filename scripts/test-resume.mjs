@@ -18,14 +18,13 @@ const { PROTECTIONS, run } = await import("../test/resume/run.mjs");
 const { faultsFound, report } = await import("../test/resume/report.mjs");
 
 const options = readOptions();
-const again = process.argv.slice(2).filter((word, at, all) => !isSeed(word, at, all));
+const given = process.argv.slice(2).filter((word, at, all) => !isSeed(word, at, all));
+const again = ["npm run test:resume --", ...given, `--seed ${options.seed}`].join(" ");
 console.log(
   `${options.clients} clients, ${options.messages} messages (a push counts once for each of its ` +
     `channels), ${options.channels} channels`,
 );
-console.log(
-  `seed ${options.seed}; the same draws: npm run test:resume -- ${again.join(" ")} --seed ${options.seed}`,
-);
+console.log(`seed ${options.seed}; the same draws: ${again}`);
 if (options.without !== undefined) {
   console.log(`Without ${options.without}: ${PROTECTIONS[options.without]}. This has to fail.`);
 }

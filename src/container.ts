@@ -4,7 +4,13 @@ import type { Middleware } from "koa";
 import type { Logger } from "pino";
 import { FileBroker } from "./adapters/file-broker/file-broker.js";
 import { RevocationFile } from "./adapters/files/revocation-file.js";
-import { type ApiDesk, createKoaApp } from "./adapters/koa/app.js";
+import {
+  type ApiDesk,
+  createKoaApp,
+  createPushLane,
+  type KoaAppOptions,
+} from "./adapters/koa/app.js";
+import type { PushLane } from "./adapters/koa/push-lane.js";
 import { newId } from "./adapters/koa/request-id.js";
 import { createLog } from "./adapters/log/log.js";
 import { MemoryBroker } from "./adapters/memory/broker.js";
@@ -23,7 +29,7 @@ import { PushTraces } from "./application/push-traces.js";
 import { refuseRevoked } from "./application/refuse-revoked.js";
 import { Revocations } from "./application/revocations.js";
 import { Revoker } from "./application/revoker.js";
-import { type Config, ConfigError } from "./config.js";
+import { type Config, ConfigError } from "./config/config.js";
 import {
   type ConfiguredPolicy,
   configuredPolicy,
@@ -100,6 +106,8 @@ export const TOKENS = {
 
 /** What the HTTP API works on; together, since an app takes more than Inversify's typings count. */
 const apiDesk = token<ApiDesk>("ApiDesk");
+
+const httpApi = token<{ readonly app: Koa; readonly lane: PushLane | undefined }>("HttpApi");
 
 /** What every socket's transport works on; together for the same reason. */
 const socketDesk = token<SocketDesk>("SocketDesk");
@@ -253,9 +261,10 @@ const adapters = new ContainerModule(({ bind }) => {
   ]);
   bind(TOKENS.transport).toService(TOKENS.phoenix);
   bind(TOKENS.transport).toService(TOKENS.sse);
-  bind(TOKENS.koaApp).toResolvedValue(
-    (desk, streams, state, origins, log, config, clock, middleware) =>
-      createKoaApp({
+  bind(TOKENS.koaApp).toResolvedValue(({ app }) => app, [httpApi]);
+  bind(httpApi).toResolvedValue(
+    (desk, streams, state, origins, log, config, clock, middleware) => {
+      const options: KoaAppOptions = {
         ...desk,
         streams,
         origins,
@@ -269,7 +278,9 @@ const adapters = new ContainerModule(({ bind }) => {
           idempotencyKeysMax: config.idempotencyKeys,
         },
         now: () => clock() * 1000,
-      }),
+      };
+      return { app: createKoaApp(options), lane: createPushLane(options) };
+    },
     [
       apiDesk,
       TOKENS.sse,
@@ -300,9 +311,19 @@ const adapters = new ContainerModule(({ bind }) => {
     ],
   );
   bind(TOKENS.server).toResolvedValue(
-    (app, sockets, streams, gate, { host, port, drainSockets }) =>
-      new UwsServer({ host, port, handler: app.callback(), sockets, streams, gate, drainSockets }),
-    [TOKENS.koaApp, TOKENS.phoenix, TOKENS.sse, TOKENS.gate, TOKENS.config],
+    (app, api, sockets, streams, gate, { host, port, drainSockets }) =>
+      new UwsServer({
+        host,
+        port,
+        handler: app.callback(),
+        // An app that a host has put in its place is to see everything.
+        lane: app === api.app ? api.lane : undefined,
+        sockets,
+        streams,
+        gate,
+        drainSockets,
+      }),
+    [TOKENS.koaApp, httpApi, TOKENS.phoenix, TOKENS.sse, TOKENS.gate, TOKENS.config],
   );
 });
 

@@ -7,7 +7,8 @@ import { isOpenToEveryone } from "./application/open-policy.js";
 import type { PushTrace } from "./application/push-traces.js";
 import type { RevocationInput } from "./application/revocation.js";
 import type { RevokerResult } from "./application/revoker.js";
-import { type Config, createConfig } from "./config.js";
+import type { Config } from "./config/config.js";
+import { createConfig } from "./config/load.js";
 import {
   type Container,
   type ContainerModule,

@@ -17,7 +17,7 @@ export {
   MemoryTransport,
 } from "./adapters/memory/transport.js";
 export { ListenError } from "./application/listen-error.js";
-export { type ApiKeySetting, type Config, ConfigError, type LogLevel } from "./config.js";
+export { type ApiKeySetting, type Config, ConfigError, type LogLevel } from "./config/config.js";
 export { type ServerState, TOKENS, type Token } from "./container.js";
 export * from "./core.js";
 export {

@@ -36,26 +36,28 @@ const violating: Record<string, [path: string, text: string][]> = {
     ["src/adapters/koa/x.ts", `import "../uws/server.js";`],
     ["src/adapters/koa/x.ts", `import type { S } from "../uws/server.js";`],
     ["src/adapters/koa/x.ts", `import "../../container.js";`],
-    ["src/adapters/koa/x.ts", `import "../../config.js";`],
+    ["src/adapters/koa/x.ts", `import "../../config/load.js";`],
   ],
   "adapter-has-a-folder": [["src/adapters/koa/x.ts", `import "../shared.js";`]],
-  "adapters-are-picked-in-the-container": [["src/config.ts", `import "./adapters/koa/app.js";`]],
+  "adapters-are-picked-in-the-container": [
+    ["src/config/load.ts", `import "../adapters/koa/app.js";`],
+  ],
   "core-has-no-adapter": [["src/core.ts", `export * from "./adapters/koa/app.js";`]],
   "inversify-in-the-container-only": [
     ["src/adapters/koa/x.ts", `import { Container } from "inversify";`],
-    ["src/config.ts", `import type { Container } from "inversify";`],
-    ["src/config.ts", `import "reflect-metadata";`],
+    ["src/config/load.ts", `import type { Container } from "inversify";`],
+    ["src/config/load.ts", `import "reflect-metadata";`],
   ],
   "uwebsockets-in-two-files-only": [
     ["src/adapters/koa/x.ts", `import uws from "uWebSockets.js";`],
     ["src/adapters/uws/codec.ts", `import type { WebSocket } from "uWebSockets.js";`],
   ],
-  "nothing-imports-main": [["src/config.ts", `import "./main.js";`]],
+  "nothing-imports-main": [["src/config/load.ts", `import "../main.js";`]],
   "src-imports-src-and-dependencies-only": [
-    ["src/config.ts", `import "../test/helper.js";`],
+    ["src/config/load.ts", `import "../../test/helper.js";`],
     ["src/adapters/koa/x.ts", `import "../uws/sever.js";`],
   ],
-  "published-code-uses-declared-dependencies-only": [["src/config.ts", `import "vitest";`]],
+  "published-code-uses-declared-dependencies-only": [["src/config/load.ts", `import "vitest";`]],
 };
 
 const dependencies = { inversify: "1", koa: "1", "reflect-metadata": "1", "uWebSockets.js": "1" };
@@ -71,8 +73,8 @@ const soundTree = {
   "src/adapters/uws/server.ts": `import "uWebSockets.js"; import "./socket.js"; export type S = 1;`,
   "src/adapters/uws/socket.ts": `import type { WebSocket } from "uWebSockets.js"; import "./codec.js";`,
   "src/adapters/uws/codec.ts": `import "../../domain/push.js";`,
-  "src/config.ts": `import "node:fs";`,
-  "src/container.ts": `import "reflect-metadata"; import "inversify"; import "./config.js"; import "./adapters/koa/app.js"; import "./adapters/uws/server.js";`,
+  "src/config/load.ts": `import "node:fs";`,
+  "src/container.ts": `import "reflect-metadata"; import "inversify"; import "./config/load.js"; import "./adapters/koa/app.js"; import "./adapters/uws/server.js";`,
   "src/core.ts": `export * from "./domain/push.js"; export * from "./application/service.js";`,
   "src/index.ts": `export * from "./core.js"; export * from "./container.js"; import "inversify"; import "./adapters/koa/app.js";`,
   "src/main.ts": `import "./index.js";`,

@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
-import { type Config, ConfigError, createConfig, loadConfig, SETTINGS } from "../src/config.js";
+import { type Config, ConfigError } from "../src/config/config.js";
+import { createConfig, loadConfig } from "../src/config/load.js";
+import { SETTINGS } from "../src/config/settings.js";
 
 const folders: string[] = [];
 

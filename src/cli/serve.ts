@@ -1,5 +1,7 @@
 import { ListenError } from "../application/listen-error.js";
-import { ConfigError, loadConfig, SETTINGS } from "../config.js";
+import { ConfigError } from "../config/config.js";
+import { loadConfig } from "../config/load.js";
+import { SETTINGS } from "../config/settings.js";
 import { createContainer, TOKENS } from "../container.js";
 import { BrokerError } from "../domain/broker.js";
 import { fromContainer, type Hexpush } from "../hexpush.js";

@@ -9,7 +9,7 @@ import { byQuestion, firstAllowWins, firstDenyWins } from "../application/combin
 import { describeError } from "../application/describe-error.js";
 import type { PolicyFault } from "../application/guard-policy.js";
 import { publicChannelsOnly, withPublicChannels } from "../application/public-channels.js";
-import { type Config, ConfigError } from "../config.js";
+import { type Config, ConfigError } from "../config/config.js";
 import type { AuthPolicy } from "../domain/auth-policy.js";
 
 /** The policy that the settings ask for. */

@@ -1,11 +1,17 @@
-import type { AuthPolicy, MaybePromise, PushAuthRequest, PushDenial } from "./auth-policy.js";
+import type {
+  AuthPolicy,
+  MaybePromise,
+  PushAuthRequest,
+  PushDecision,
+  PushDenial,
+} from "./auth-policy.js";
 import {
   type Broker,
   BrokerUnavailable,
   type IdempotencyClaim,
   type PublishResult,
 } from "./broker.js";
-import { isPromise } from "./maybe-promise.js";
+import { andThen, isPromise } from "./maybe-promise.js";
 import type { Message } from "./message.js";
 import { DEFAULT_PUSH_LIMITS, type InvalidPush, Push, type PushLimits } from "./push.js";
 import type { PushListener } from "./push-listener.js";
@@ -123,10 +129,18 @@ export class PushService {
     return prepared.kind === "ready" ? this.accept(prepared) : prepared;
   }
 
-  /** Authorises and checks only: what a push would come to. A refusal is told to the listener. */
-  async prepare(request: PushAuthRequest): Promise<ReadyPush | RefusedPush> {
+  /**
+   * Authorises and checks only: what a push would come to, at once where the policy decides at once.
+   * A refusal is told to the listener.
+   */
+  prepare(request: PushAuthRequest): MaybePromise<ReadyPush | RefusedPush> {
     const id = this.#newId();
-    const decision = await this.#policy.authorizePush(request);
+    return andThen(this.#policy.authorizePush(request), (decision) =>
+      this.#decided(id, request, decision),
+    );
+  }
+
+  #decided(id: string, request: PushAuthRequest, decision: PushDecision): ReadyPush | RefusedPush {
     if (decision.allow !== true) {
       this.#refused(request, { id, kind: "denied" });
       return { kind: "denied", id, answer: decision.answer };

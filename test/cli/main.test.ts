@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { SETTINGS } from "../../src/config.js";
+import { SETTINGS } from "../../src/config/settings.js";
 import { hexpush, start } from "./program.js";
 
 describe("hexpush", () => {

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { COMMAND_VARIABLES } from "../../src/cli/environment.js";
-import { SETTINGS } from "../../src/config.js";
+import { SETTINGS } from "../../src/config/settings.js";
 import { blocksOf, pages, readPage } from "./markdown.js";
 
 const PAGE = "docs/guides/configuration.md";

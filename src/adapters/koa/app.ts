@@ -17,6 +17,7 @@ import { type EventStreams, eventsRoute } from "./events-route.js";
 import { healthRoutes, type Readiness } from "./health-routes.js";
 import { logRequests, observeApi, type RequestLog } from "./observe-api.js";
 import { normalizePath } from "./path.js";
+import { PushLane } from "./push-lane.js";
 import { pushRoute } from "./push-route.js";
 import { requestId } from "./request-id.js";
 import { revocationRoute } from "./revocation-route.js";
@@ -83,6 +84,18 @@ export function createKoaApp(options: KoaAppOptions): Koa {
   app.use(router.routes());
   app.use(refuseOtherMethods);
   return app;
+}
+
+/**
+ * What answers plain pushes without the app; undefined where somebody is to see each request.
+ * Whoever puts another app in the place of `createKoaApp`'s must not use it.
+ */
+export function createPushLane(options: KoaAppOptions): PushLane | undefined {
+  const { middleware, logRequests, listener, limits, log } = options;
+  const { apiRequested, apiProcessed } = listener;
+  const isWatched = logRequests || apiRequested !== undefined || apiProcessed !== undefined;
+  if (isWatched || middleware.length > 0) return undefined;
+  return new PushLane(options, limits, log);
 }
 
 /** 405 with `allow` where the path is known and the method is not (RFC 9110, section 15.5.6). */

@@ -7,7 +7,8 @@ export interface ErrorLog {
   error(fields: object, text: string): void;
 }
 
-const NO_STORE = "max-age=0, private, must-revalidate";
+export const JSON_TYPE = "application/json; charset=utf-8";
+export const NO_STORE = "max-age=0, private, must-revalidate";
 
 /** What a host has set for an answer that an error takes the place of. */
 const OF_THE_BODY = /^(?:content-.*|transfer-encoding|accept-ranges|etag|last-modified|expires)$/;
@@ -40,11 +41,12 @@ export function answer(ctx: Koa.Context, status: number, text: string | undefine
 }
 
 export function answerJson(ctx: Koa.Context, json: string): void {
-  ctx.res.setHeader("content-type", "application/json; charset=utf-8");
+  ctx.res.setHeader("content-type", JSON_TYPE);
   ctx.body = json;
 }
 
-interface Explained {
+/** What an error is to the caller; without a text, the status's own name. */
+export interface Explained {
   readonly status: number;
   readonly text?: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -90,7 +92,7 @@ interface ThrownError {
   readonly headers?: Record<string, string>;
 }
 
-function explain(error: unknown): Explained {
+export function explain(error: unknown): Explained {
   if (error instanceof BrokerUnavailable) {
     return {
       status: 503,

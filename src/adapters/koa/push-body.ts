@@ -120,7 +120,7 @@ const refuseOtherTypes: Koa.Middleware = (ctx, next) => {
   return next();
 };
 
-interface ReadPush {
+export interface ReadPush {
   readonly input: PushInput;
   /** The body's member `dry_run`; the query string's is read with the other options. */
   readonly dryRun?: unknown;
@@ -145,7 +145,11 @@ export function readPushInput(ctx: Koa.Context): ReadPush {
 function bodyInput(ctx: Koa.Context): ReadPush {
   const text = bodyText(ctx);
   if (text === undefined) return { input: {} };
-  if (bodyKind(ctx) === "form") return parseForm(text, "request body");
+  return bodyKind(ctx) === "form" ? parseForm(text, "request body") : readJsonPush(text);
+}
+
+/** @throws {MalformedRequest} where the text is not JSON. */
+export function readJsonPush(text: string): ReadPush {
   const result = parsePushInput(text);
   if (!result.ok) throw new MalformedRequest(result.message);
   return result;
@@ -159,7 +163,11 @@ export function readJsonText(ctx: Koa.Context): string {
 
 function bodyText(ctx: Koa.Context): string | undefined {
   const body: unknown = ctx.request.body;
-  if (!Buffer.isBuffer(body)) return undefined;
+  return Buffer.isBuffer(body) ? utf8Text(body) : undefined;
+}
+
+/** @throws {MalformedRequest} where the bytes are not UTF-8. */
+export function utf8Text(body: Buffer): string {
   if (!isUtf8(body)) throw new MalformedRequest("The request body is not valid UTF-8.");
   return body.toString("utf8");
 }

@@ -1,5 +1,5 @@
 import type Koa from "koa";
-import { InvalidOption } from "./malformed-request.js";
+import { InvalidOption, MalformedRequest } from "./malformed-request.js";
 
 /** What a caller may ask for beside the push itself. */
 export interface PushOptions {
@@ -16,13 +16,20 @@ export const NO_OPTIONS: PushOptions = { dryRun: false, explain: false, idempote
 const KEY = /^[\x20-\x7e]{1,255}$/;
 
 /** @param dryRun the body's member, where it has one; all of the query string's count too */
-export function readPushOptions(ctx: Koa.Context, dryRun: unknown): PushOptions {
-  const key = ctx.req.headers["idempotency-key"];
-  if (key === undefined && ctx.querystring === "" && dryRun === undefined) return NO_OPTIONS;
+export function readPushOptions({ req, querystring }: Koa.Context, dryRun: unknown): PushOptions {
+  return pushOptions(req.headers["idempotency-key"], querystring, dryRun);
+}
+
+/**
+ * @param key the field `idempotency-key`
+ * @throws {MalformedRequest}, {InvalidOption}
+ */
+export function pushOptions(key: unknown, querystring: string, dryRun: unknown): PushOptions {
+  if (key === undefined && querystring === "" && dryRun === undefined) return NO_OPTIONS;
   if (key !== undefined && (typeof key !== "string" || !KEY.test(key))) {
-    ctx.throw(400, "Idempotency-Key must be 1 to 255 printable ASCII characters.");
+    throw new MalformedRequest("Idempotency-Key must be 1 to 255 printable ASCII characters.");
   }
-  const query = new URLSearchParams(ctx.querystring);
+  const query = new URLSearchParams(querystring);
   return {
     dryRun: [dryRun, ...query.getAll("dry_run")]
       .map((value) => isOn("dry_run", value))

@@ -6,12 +6,16 @@ const SANE = /^[\x20-\x7e]{20,200}$/;
 
 /** Gives each request an id, in `ctx.state.requestId` and in the answer's `x-request-id`. */
 export const requestId: Koa.Middleware = (ctx, next) => {
-  const sent = ctx.req.headers["x-request-id"];
-  const id = typeof sent === "string" && SANE.test(sent) ? sent : newId();
+  const id = requestIdOf(ctx.req.headers["x-request-id"]);
   ctx.state.requestId = id;
   ctx.res.setHeader("x-request-id", id);
   return next();
 };
+
+/** @param sent the caller's field, if there is one */
+export function requestIdOf(sent: unknown): string {
+  return typeof sent === "string" && SANE.test(sent) ? sent : newId();
+}
 
 const ID_BYTES = 15;
 /** Random bytes for many ids: one call for each would be a fifth of what a push costs. */

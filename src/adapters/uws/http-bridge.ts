@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { METHODS, STATUS_CODES } from "node:http";
 import { BridgedRequest } from "./bridged-request.js";
 import { BridgedResponse } from "./bridged-response.js";
+import { type Lane, PlainRequest } from "./plain-request.js";
 import type { RawRequest, RawResponse } from "./raw-http.js";
-import { readRequestHead } from "./request-head.js";
+import { type RequestHead, readRequestHead } from "./request-head.js";
 import { writeJsonBody } from "./unended-answer.js";
 
 /** What Koa's `app.callback()` is, and any other handler for `node:http`. */
@@ -15,6 +16,8 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 export interface HttpBridgeOptions {
   /** Answers tell the client to close the connection, as a draining server's must. */
   readonly isDraining: () => boolean;
+  /** Answers what it takes in place of the handler. @defaultValue none */
+  readonly lane?: Lane | undefined;
 }
 
 /**
@@ -68,6 +71,13 @@ export class HttpBridge {
     }
     const query = rawRequest.getQuery();
     const path = rawRequest.getUrl();
+    const { lane } = this.#options;
+    if (path === lane?.path && method === "POST" && query === undefined) {
+      if (lane.takes(head.headers)) {
+        this.#handOver(raw, head, lane);
+        return;
+      }
+    }
     const request = new BridgedRequest(
       raw,
       method,
@@ -76,14 +86,7 @@ export class HttpBridge {
     );
     const response = new BridgedResponse(raw, request, this.#options.isDraining);
     this.#inFlight++;
-    const done = () => {
-      this.#inFlight--;
-      if (this.#inFlight > 0) return;
-      const onIdle = this.#onIdle;
-      this.#onIdle = undefined;
-      onIdle?.();
-    };
-    response.onceSettled = done;
+    response.onceSettled = this.#settled;
     raw.onAborted(() => {
       request.onConnectionLost();
       response.onConnectionLost();
@@ -92,6 +95,20 @@ export class HttpBridge {
     // The bridged pair implements what handlers use of Node's classes, not every member of theirs.
     this.#handler(request as unknown as IncomingMessage, response as unknown as ServerResponse);
   }
+
+  #handOver(raw: RawResponse, { headers }: RequestHead, lane: Lane): void {
+    this.#inFlight++;
+    const { isDraining } = this.#options;
+    new PlainRequest(raw, headers, { lane, isDraining, done: this.#settled }).receive();
+  }
+
+  readonly #settled = (): void => {
+    this.#inFlight--;
+    if (this.#inFlight > 0) return;
+    const onIdle = this.#onIdle;
+    this.#onIdle = undefined;
+    onIdle?.();
+  };
 }
 
 /** Answers and closes the connection, so that nothing behind this request runs. */

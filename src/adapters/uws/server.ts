@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import type { ConnectGate } from "../../application/connect-gate.js";
 import { ListenError } from "../../application/listen-error.js";
 import { HttpBridge, type NodeRequestHandler, refuse } from "./http-bridge.js";
+import type { Lane } from "./plain-request.js";
 import { type PhoenixTransport, SOCKET_PATH } from "./socket.js";
 
 export interface UwsServerOptions {
@@ -11,6 +12,8 @@ export interface UwsServerOptions {
   /** 0 for any free port. */
   readonly port: number;
   readonly handler: NodeRequestHandler;
+  /** Answers what it takes in place of the handler. @defaultValue none */
+  readonly lane?: Lane | undefined;
   readonly sockets: PhoenixTransport;
   /** Answers that the handler keeps open. @defaultValue none */
   readonly streams?: OpenStreams;
@@ -58,7 +61,10 @@ export class UwsServer {
     this.#options = options;
     this.#drained =
       options.streams === undefined ? [options.sockets] : [options.sockets, options.streams];
-    this.#bridge = new HttpBridge(options.handler, { isDraining: () => this.#draining });
+    this.#bridge = new HttpBridge(options.handler, {
+      isDraining: () => this.#draining,
+      lane: options.lane,
+    });
   }
 
   /**

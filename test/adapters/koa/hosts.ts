@@ -1,4 +1,5 @@
 import {
+  Agent,
   createServer,
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
@@ -30,8 +31,15 @@ export type StartHost = (options?: HexpushOptions) => Promise<RunningHost>;
 /** For `describe.each`: what must hold on one holds on the other. */
 export const HOSTS: readonly (readonly [name: string, start: StartHost])[] = [
   ["uWebSockets.js", startOnUws],
+  ["uWebSockets.js without the push lane", startWithoutLane],
   ["node:http", startOnNode],
 ];
+
+/** A host's middleware wants to see every request. */
+export function startWithoutLane(options: HexpushOptions = {}): Promise<RunningHost> {
+  const { middleware = [] } = options;
+  return startOnUws({ ...options, middleware: [(_ctx, next) => next(), ...middleware] });
+}
 
 export async function startOnUws(options: HexpushOptions = {}): Promise<RunningHost> {
   const made = make(options);
@@ -93,6 +101,7 @@ export interface Answer {
 /** One request on a connection of its own; POST where there is a body. */
 export function ask(port: number, { method, path, headers, body }: Ask): Promise<Answer> {
   const pieces = body === undefined || typeof body === "string" || body instanceof Uint8Array;
+  const agent = new Agent({ keepAlive: true });
   const answer = new Promise<Answer>((resolve, reject) => {
     const outgoing = request(
       {
@@ -101,7 +110,8 @@ export function ask(port: number, { method, path, headers, body }: Ask): Promise
         path: path ?? "/api/push",
         method: method ?? (body === undefined ? "GET" : "POST"),
         headers: headers ?? {},
-        agent: false,
+        // A connection of its own that says it would stay, as a backend's does: the push lane takes no other.
+        agent,
       },
       (response) => {
         const chunks: Buffer[] = [];
@@ -123,7 +133,9 @@ export function ask(port: number, { method, path, headers, body }: Ask): Promise
       outgoing.end();
     }
   });
-  return within(answer, `an answer to ${method ?? ""} ${path ?? "/api/push"}`);
+  return within(answer, `an answer to ${method ?? ""} ${path ?? "/api/push"}`).finally(() =>
+    agent.destroy(),
+  );
 }
 
 export const JSON_TYPE = { "content-type": "application/json" } as const;

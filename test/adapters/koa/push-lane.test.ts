@@ -1,0 +1,204 @@
+import fc from "fast-check";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { PushLane } from "../../../src/adapters/koa/push-lane.js";
+import { type AuthPolicy, createHexpush, Json } from "../../../src/index.js";
+import { jsonText } from "../../support/arbitraries.js";
+import { RawHttp } from "../../support/raw-http.js";
+import { ask, push, type RunningHost, startOnUws, startWithoutLane } from "./hosts.js";
+
+const answers = vi.spyOn(PushLane.prototype, "answer");
+beforeEach(() => {
+  answers.mockClear();
+});
+
+/** A policy of each kind of answer, at once or later. */
+const policy: AuthPolicy = {
+  authorizePush({ headers, input, method, path, remoteAddress }) {
+    const words = headers["x-word"] ?? "";
+    if (words.includes("seen")) {
+      const seen = { method, path, remoteAddress, channel: input.channel };
+      return { allow: false, answer: { status: 418, body: Json.of(seen) } };
+    }
+    if (words.includes("throw")) throw new Error("a secret");
+    const decision = words.includes("deny") ? { allow: false } : { allow: true, by: "me" };
+    return words.includes("late") ? Promise.resolve(decision) : decision;
+  },
+  authorizeConnect: () => ({ allow: true }),
+  authorizeJoin: () => ({ allow: true }),
+};
+
+const plain = { "content-type": "application/json" };
+
+describe("the push lane beside the Koa route", () => {
+  let lane: RunningHost;
+  let koa: RunningHost;
+  beforeAll(async () => {
+    [lane, koa] = [await startOnUws({ policy }), await startWithoutLane({ policy })];
+  });
+  afterAll(() => Promise.all([lane.stop(), koa.stop()]));
+
+  /** Status, fields in their order, body; without what differs from one answer to the next. */
+  async function answerOf(port: number, body: string, headers: Record<string, string>) {
+    const client = await RawHttp.connect(port);
+    const fields = Object.entries({ ...plain, ...headers, "x-request-id": "i".repeat(20) });
+    const bytes = Buffer.from(body);
+    const head = fields.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+    client.write(
+      Buffer.concat([
+        Buffer.from(
+          `POST /api/push HTTP/1.1\r\nhost: a\r\n${head}content-length: ${bytes.length}\r\n\r\n`,
+        ),
+        bytes,
+      ]),
+    );
+    const answer = await client.answer();
+    client.destroy();
+    const own = (value: string) => value.replace(/^[\w-]{20}$/, "ID");
+    return {
+      status: answer.status,
+      reason: answer.reason,
+      headers: answer.headers
+        .filter(([name]) => name !== "date")
+        .map(([name, value]) => [name, name === "x-push-id" ? own(value) : value]),
+      body: answer.body,
+    };
+  }
+
+  const member = (name: string) =>
+    fc.oneof(
+      fc.constant(`"${name}":"x"`),
+      fc.constant(""),
+      jsonText.map((j) => `"${name}":${j}`),
+    );
+  const body = fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc
+        .tuple(member("channel"), member("event"), member("data"), member("dry_run"))
+        .map((members) => `{${members.filter((each) => each !== "").join(",")}}`),
+    },
+    { weight: 1, arbitrary: jsonText },
+    { weight: 1, arbitrary: fc.constantFrom("{", "[]", '{"a":1}x') },
+  );
+  const headers = fc.record(
+    {
+      "x-word": fc.constantFrom("deny", "late", "late deny", "throw", "seen", "late seen"),
+      "idempotency-key": fc.constantFrom("a", "b", "é", "x".repeat(256)),
+      accept: fc.constantFrom("*/*", "application/json"),
+      "content-type": fc.constantFrom(plain["content-type"], "application/json; charset=utf-8"),
+    },
+    { requiredKeys: [] },
+  );
+
+  it("answers every plain push as that does, to the byte", async () => {
+    await fc.assert(
+      fc.asyncProperty(body, headers, async (text, fields) => {
+        const before = answers.mock.calls.length;
+        const given = Object.fromEntries(
+          Object.entries(fields).filter(([, value]) => value !== undefined),
+        );
+        expect(await answerOf(lane.port, text, given)).toEqual(
+          await answerOf(koa.port, text, given),
+        );
+        expect(answers.mock.calls.length).toBe(before + 1);
+      }),
+      { numRuns: 300 },
+    );
+    const delivered = ({ delivered: messages }: RunningHost) =>
+      messages.map(({ channel, event, data }) => [channel, event, data.text]);
+    expect(delivered(lane)).toEqual(delivered(koa));
+  });
+
+  it.each([
+    ["a body in chunks", { body: ['{"channel":"a","event":"e",', '"data":1}'] }],
+    ["another media type", { headers: { "content-type": "text/plain" } }],
+    ["a query string", { path: "/api/push?dry_run=1" }],
+    ["another path to it", { path: "/api//push" }],
+    ["a page's origin", { headers: { ...plain, origin: "http://a.example" } }],
+    ["an answer that is not wanted", { headers: { ...plain, accept: "text/html" } }],
+    ["a last request", { headers: { ...plain, connection: "close" } }],
+    ["a compressed body", { headers: { ...plain, "content-encoding": "gzip" } }],
+    ["more than it reads at once", { body: JSON.stringify({ data: "x".repeat(70_000) }) }],
+  ])("leaves %s to that", async (_name, request) => {
+    const body = '{"channel":"a","event":"e","data":1}';
+    await ask(lane.port, { body, headers: plain, ...request });
+    expect(answers).not.toHaveBeenCalled();
+  });
+
+  it("reads a body that comes in pieces, and forgets one whose client goes away", async () => {
+    const client = await RawHttp.connect(lane.port);
+    const body = '{"channel":"pieces","event":"e","data":"é"}';
+    const length = Buffer.byteLength(body);
+    const head = `POST /api/push HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
+    const bytes = Buffer.from(body);
+    await client.send(head, ...[...bytes].map((byte) => Uint8Array.of(byte)));
+    expect((await client.answer()).status).toBe(200);
+    client.destroy();
+
+    const gone = await RawHttp.connect(lane.port);
+    gone.write(`${head}{"channel":`);
+    gone.destroy();
+    await expect.poll(() => push(lane.port, body).then(({ status }) => status)).toBe(200);
+    expect(lane.delivered.filter(({ channel }) => channel === "pieces")).toHaveLength(2);
+  });
+});
+
+describe("a host that is to see every request", () => {
+  let host: RunningHost;
+  afterEach(() => host.stop());
+  const body = { channel: "a", event: "e", data: 1 };
+
+  it.each([
+    ["middleware", { middleware: [(_ctx: unknown, next: () => Promise<void>) => next()] }],
+    ["the log of requests", { requestLog: true }],
+    ["a listener of requests", { listeners: [{ apiRequested() {} }] }],
+    ["a listener of answers", { listeners: [{ apiProcessed() {} }] }],
+  ])("by %s, does", async (_name, options) => {
+    host = await startOnUws(options);
+    expect((await push(host.port, body)).status).toBe(200);
+    expect(answers).not.toHaveBeenCalled();
+  });
+
+  it("by an app of its own, does", async () => {
+    const { default: Koa } = await import("koa");
+    const { ContainerModule } = await import("inversify");
+    const { TOKENS } = await import("../../../src/index.js");
+    const app = new Koa().use((ctx) => {
+      ctx.body = "mine";
+    });
+    const modules = [
+      new ContainerModule(({ rebind }) => void rebind(TOKENS.koaApp).toConstantValue(app)),
+    ];
+    host = await startOnUws({ modules });
+    expect((await push(host.port, body)).text).toBe("mine");
+  });
+});
+
+describe("a drain", () => {
+  it("waits for a push in the lane, and tells its client to close the connection", async () => {
+    let decide = (): void => {};
+    const waiting = new Promise<void>((resolve) => {
+      decide = resolve;
+    });
+    const asked = vi.fn();
+    const hexpush = createHexpush({
+      port: 0,
+      logLevel: "silent",
+      policy: {
+        ...policy,
+        authorizePush: () => {
+          asked();
+          return waiting.then(() => ({ allow: true }));
+        },
+      },
+    });
+    const { port } = await hexpush.start();
+    const answer = push(port, { channel: "a", event: "e", data: 1 });
+    await expect.poll(() => asked.mock.calls.length).toBe(1);
+    const stopped = hexpush.stop(5);
+    decide();
+    expect((await answer).headers.connection).toBe("close");
+    await stopped;
+    expect(answers).toHaveBeenCalledTimes(1);
+  });
+});
