@@ -1,8 +1,7 @@
-import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
-import { createHexpush, type Hexpush, type HexpushOptions } from "../../src/index.js";
-import { RawClient, type SerializerVersion } from "../support/raw-client.js";
-import { socketUrl } from "../support/server.js";
+import { createHexpush, type Hexpush, type HexpushOptions } from "../../../src/index.js";
+import { RawClient, type SerializerVersion } from "../../support/raw-client.js";
+import { socketUrl } from "../../support/server.js";
 
 const running: Hexpush[] = [];
 
@@ -95,7 +94,7 @@ describe("resuming", () => {
   });
 
   it("leaves a policy's own response beside it", async () => {
-    const { Json } = await import("../../src/index.js");
+    const { Json } = await import("../../../src/index.js");
     const allow = () => ({ allow: true }) as const;
     const { connect } = await start({
       policy: {
@@ -154,81 +153,4 @@ describe("resuming", () => {
     expect(client.frames.items).toEqual([]);
     expect(hexpush.channel("a").subscribers).toBe(1);
   });
-
-  /** Pushes, cuts and comings back in any order: the model says what each client must have. */
-  it("loses nothing, repeats nothing and keeps the order, whatever happens when", async () => {
-    const channel = fc.constantFrom("a", "b");
-    const step = fc.oneof(
-      { weight: 4, arbitrary: fc.record({ do: fc.constant("push" as const), channel }) },
-      { weight: 2, arbitrary: fc.record({ do: fc.constant("cut" as const) }) },
-      { weight: 1, arbitrary: fc.record({ do: fc.constant("settle" as const) }) },
-      { weight: 1, arbitrary: fc.record({ do: fc.constant("burst" as const), channel }) },
-      { weight: 1, arbitrary: fc.record({ do: fc.constant("rejoin" as const), channel }) },
-    );
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
-        const { hexpush, connect } = await start({ historySize: 20 });
-        const pushed: Record<string, number[]> = { a: [], b: [] };
-        const seen: Record<string, number[]> = { a: [], b: [] };
-        const last: Record<string, string | undefined> = {};
-        let counter = 0;
-        let client: RawClient | undefined;
-
-        const take = (frames: readonly { topic: string; event: string; payload: unknown }[]) => {
-          for (const { topic, event, payload } of frames) {
-            if (event !== "msg") continue;
-            const { data, id } = payload as { data: number; id: string };
-            seen[topic]?.push(data);
-            last[topic] = id;
-          }
-        };
-        const settle = async (): Promise<void> => {
-          if (client === undefined) return;
-          await client.roundTrip();
-          take(await client.frames.take(client.frames.items.length));
-        };
-        const enter = async (name: string): Promise<void> => {
-          const reply = await join(client as RawClient, name, last[name]);
-          if (last[name] === undefined) last[name] = reply.id;
-          else if (reply.recovered === false) {
-            // As an application reloads: everything up to here is known from elsewhere.
-            seen[name] = [...(pushed[name] ?? [])];
-            last[name] = reply.id;
-          }
-        };
-        const comeBack = async (): Promise<void> => {
-          client = await connect();
-          for (const name of ["a", "b"]) await enter(name);
-        };
-        const push = async (name: string): Promise<void> => {
-          pushed[name]?.push(++counter);
-          await hexpush.push(name, "e", counter);
-        };
-
-        await comeBack();
-        for (const each of steps) {
-          if (each.do === "push") await push(each.channel);
-          else if (each.do === "burst") {
-            for (let count = 0; count < 15; count++) await push(each.channel);
-          } else if (each.do === "settle") await settle();
-          else if (each.do === "rejoin" && client !== undefined) {
-            await settle();
-            await enter(each.channel);
-          } else if (client === undefined) await comeBack();
-          else {
-            // What was on its way is lost to it, or has come: the client knows only what it took.
-            take(await client.frames.take(Math.floor(client.frames.items.length / 2)));
-            client.close();
-            client = undefined;
-          }
-        }
-        if (client === undefined) await comeBack();
-        await settle();
-        await settle();
-        expect(seen).toEqual(pushed);
-        await hexpush.stop(0);
-      }),
-      { numRuns: 60 },
-    );
-  }, 60_000);
 });
