@@ -74,10 +74,10 @@ export interface Hexpush {
   stop(timeoutSeconds?: number): Promise<void>;
   /**
    * Pushes from within the host, which has decided itself that it may. On the memory broker it is
-   * delivered when this returns; rejects with `BrokerUnavailable` where the broker cannot accept it.
+   * delivered when this returns.
    *
-   * @returns the channels pushed to and the number of sockets that it was handed to.
-   * @throws {TypeError} where an argument is none; the message names it.
+   * @returns the channels pushed to and the number of sockets that it was handed to; rejects with a
+   * `TypeError` that names what is wrong, or with `BrokerUnavailable`.
    */
   push(channel: string | readonly string[], event: string, data: unknown): Promise<PushReceipt>;
   /** Sockets, subscriptions, channels, pushes and deliveries of this node. */
@@ -186,11 +186,11 @@ export function fromContainer(container: Container): Hexpush {
       await pushes.stop();
       log.info("stopped");
     },
-    push(channel, event, data) {
+    async push(channel, event, data) {
       const result = Push.of({ channel, event, data: jsonOf(data) }, limits);
       if (!result.ok) throw new TypeError(result.error.message);
-      // Begun here, so that a push is where its caller has called for it.
-      return receiptOf(pushes.deliver(result.push));
+      // Nothing is waited for before this, so that a push is where its caller has called for it.
+      return receiptOf(await pushes.deliver(result.push));
     },
     stats: () => control.stats(),
     channels: (page) => control.channels({ ...ALL, ...page }),
@@ -204,10 +204,7 @@ export function fromContainer(container: Container): Hexpush {
   };
 }
 
-async function receiptOf(
-  pushed: MaybePromise<AcceptedPush | UnacceptedPush>,
-): Promise<PushReceipt> {
-  const outcome = await pushed;
+function receiptOf(outcome: AcceptedPush | UnacceptedPush): PushReceipt {
   if (outcome.kind === "unavailable") throw outcome.cause;
   // Without an idempotency key there is no third way.
   const { id, push, deliveries } = outcome as AcceptedPush;

@@ -126,14 +126,14 @@ describe("createHexpush", () => {
     });
   });
 
-  it("names what is wrong with a push of the host's", () => {
+  it("names what is wrong with a push of the host's", async () => {
     const hexpush = createHexpush(quiet);
-    expect(() => hexpush.push("", "e", 1)).toThrow("channel must not be empty");
+    await expect(hexpush.push("", "e", 1)).rejects.toThrow("channel must not be empty");
     const cycle: unknown[] = [];
     cycle.push(cycle);
     for (const data of [undefined, () => {}, 1n, cycle]) {
-      expect(() => hexpush.push("a", "e", data)).toThrow(TypeError);
-      expect(() => hexpush.push("a", "e", data)).toThrow(/^data has no JSON form/);
+      await expect(hexpush.push("a", "e", data)).rejects.toThrow(TypeError);
+      await expect(hexpush.push("a", "e", data)).rejects.toThrow(/^data has no JSON form/);
     }
   });
 
