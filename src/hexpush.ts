@@ -9,17 +9,11 @@ import type { RevocationInput } from "./application/revocation.js";
 import type { RevokerResult } from "./application/revoker.js";
 import type { Config } from "./config/config.js";
 import { createConfig } from "./config/load.js";
-import {
-  type Container,
-  type ContainerModule,
-  createContainer,
-  hostModule,
-  isLoopback,
-  openToOthers,
-  pushLimits,
-  TOKENS,
-} from "./container.js";
-import type { AuthPolicy, MaybePromise } from "./domain/auth-policy.js";
+import { pushLimits } from "./container/core.js";
+import { isLoopback, openToOthers } from "./container/open-doors.js";
+import { TOKENS } from "./container/tokens.js";
+import { type Container, type ContainerModule, createContainer, hostModule } from "./container.js";
+import type { AuthPolicy } from "./domain/auth-policy.js";
 import type { History, HistoryQuery } from "./domain/broker.js";
 import { Json } from "./domain/json.js";
 import { Push } from "./domain/push.js";

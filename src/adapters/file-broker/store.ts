@@ -2,12 +2,8 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readSync, statSync } from "n
 import { endianness } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
+import { CommitFailed } from "./commit-failed.js";
 import type { BrokerState } from "./records.js";
-
-/** A transaction that did not come about: nothing of it is on the disk. `message` is the system's. */
-export class CommitFailed extends Error {
-  override readonly name = "CommitFailed";
-}
 
 const FORMAT = 1;
 const STATE = "state";

@@ -6,10 +6,10 @@ import {
 } from "../../domain/broker.js";
 import type { Message } from "../../domain/message.js";
 import { keepsHistory } from "./channel-table.js";
+import { CommitFailed } from "./commit-failed.js";
 import { Group, type GroupedMessage, type GroupedPush, type GroupOptions } from "./group.js";
 import { PushQueue, type Waiting } from "./push-queue.js";
 import type { BrokerState } from "./records.js";
-import { CommitFailed } from "./store.js";
 import { SweepSlice } from "./sweep.js";
 
 export interface WriterOptions extends GroupOptions {

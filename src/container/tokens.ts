@@ -1,0 +1,108 @@
+import type { AbstractNewable } from "inversify";
+import type Koa from "koa";
+import type { Middleware } from "koa";
+import type { Logger } from "pino";
+import type { RevocationFile } from "../adapters/files/revocation-file.js";
+import type { ApiDesk } from "../adapters/koa/app.js";
+import type { PushLane } from "../adapters/koa/push-lane.js";
+import type { SseTransport } from "../adapters/sse/transport.js";
+import type { UwsServer } from "../adapters/uws/server.js";
+import type { PhoenixTransport } from "../adapters/uws/socket.js";
+import type { ChannelRoom } from "../application/channel-room.js";
+import type { ChannelRules } from "../application/channel-rules.js";
+import type { ConnectGate } from "../application/connect-gate.js";
+import type { Control } from "../application/control.js";
+import type { OriginRule } from "../application/origins.js";
+import type { PushTraces } from "../application/push-traces.js";
+import type { Revocations } from "../application/revocations.js";
+import type { Revoker } from "../application/revoker.js";
+import type { Config } from "../config/config.js";
+import type { AuthPolicy } from "../domain/auth-policy.js";
+import type { Broker } from "../domain/broker.js";
+import type { PushListener } from "../domain/push-listener.js";
+import type { PushService } from "../domain/push-service.js";
+import type { Transport } from "../domain/transport.js";
+import type { ConfiguredPolicy } from "./configured-policy.js";
+
+/** A symbol at run time that carries the type of what it stands for. */
+export type Token<T> = AbstractNewable<T>;
+
+function token<T>(name: string): Token<T> {
+  return Symbol(name) as unknown as Token<T>;
+}
+
+/** Everything that is bound to a token; Inversify's typings forget that this is an array. */
+export function all<T>(of: Token<T>): { serviceIdentifier: Token<T[]>; isMultiple: true } {
+  return { serviceIdentifier: of as unknown as Token<T[]>, isMultiple: true };
+}
+
+/** Seconds since 1970, by which all ends that ends at a time. */
+export type Clock = () => number;
+
+/** Whether the server takes requests; a stop turns it off first. */
+export interface ServerState {
+  draining: boolean;
+}
+
+/** Everything that is bound; each can be replaced by a module that rebinds it. */
+export const TOKENS = {
+  config: token<Config>("Config"),
+  log: token<Logger>("Log"),
+  state: token<ServerState>("ServerState"),
+  clock: token<Clock>("Clock"),
+  /** Who may push, connect and join: replace this one. */
+  authPolicy: token<AuthPolicy>("AuthPolicy"),
+  /** `authPolicy` with its contract enforced: what the server asks. */
+  guardedPolicy: token<AuthPolicy>("GuardedPolicy"),
+  origins: token<OriginRule>("OriginRule"),
+  /** All of them deliver; a host adds its own by another binding of this token. */
+  transport: token<Transport>("Transport"),
+  phoenix: token<PhoenixTransport>("PhoenixTransport"),
+  sse: token<SseTransport>("SseTransport"),
+  /** Who may connect when. */
+  gate: token<ConnectGate>("ConnectGate"),
+  /** What keeps and brings the messages: replace this one. */
+  broker: token<Broker>("Broker"),
+  pushes: token<PushService>("PushService"),
+  /** All of them hear what happens; a host adds its own by another binding of this token. */
+  listener: token<PushListener>("PushListener"),
+  /** All listeners as one that never throws. */
+  listeners: token<PushListener>("PushListeners"),
+  traces: token<PushTraces>("PushTraces"),
+  /** What the settings say of `authPolicy`, and how to read it again. */
+  configuredPolicy: token<ConfiguredPolicy>("ConfiguredPolicy"),
+  revocations: token<Revocations>("Revocations"),
+  revoker: token<Revoker>("Revoker"),
+  control: token<Control>("Control"),
+  channelRules: token<ChannelRules>("ChannelRules"),
+  /** Koa middleware before the routes, in the order of the bindings. */
+  middleware: token<Middleware>("Middleware"),
+  koaApp: token<Koa>("KoaApp"),
+  server: token<UwsServer>("UwsServer"),
+} as const;
+
+/** What the HTTP API works on; together, since an app takes more than Inversify's typings count. */
+export const apiDesk = token<ApiDesk>("ApiDesk");
+
+export const httpApi = token<{ readonly app: Koa; readonly lane: PushLane | undefined }>("HttpApi");
+
+/** What every socket's transport works on; together for the same reason. */
+export const socketDesk = token<SocketDesk>("SocketDesk");
+
+export interface SocketDesk {
+  readonly policy: AuthPolicy;
+  readonly origins: OriginRule;
+  readonly listener: PushListener;
+  readonly broker: Broker;
+  readonly now: Clock;
+  readonly gate: ConnectGate;
+}
+
+export const channelRoom = token<ChannelRoom>("ChannelRoom");
+
+/** Inversify takes no undefined for a value. */
+export interface RevocationStore {
+  readonly file: RevocationFile | undefined;
+}
+
+export const revocationLog = token<RevocationStore>("RevocationStore");
