@@ -37,7 +37,7 @@ const ASKING = ["transfer-encoding", "content-encoding", "origin", "expect"];
 
 /**
  * `POST /api/push` as nearly every backend sends it, without Koa: the same rules by the same
- * functions, at a third of the cost. Whatever is not plain is for the Koa route, and where a host
+ * functions, at half the cost. Whatever is not plain is for the Koa route, and where a host
  * wants to see each request, all of it is (docs/adr/0018-the-push-lane.md).
  */
 export class PushLane {
