@@ -85,6 +85,8 @@ export class Session {
     const { topic, joinRef } = frame;
     if (this.#pending?.get(topic) !== join) return [];
     this.#pending.delete(topic);
+    // An empty one would be a tenth of what an idle socket takes.
+    if (this.#pending.size === 0) this.#pending = undefined;
     const effects: Effect[] = [];
     if (decision.allow === true) {
       this.#joined.set(topic, joinRef);
