@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { PushTraces } from "../../application/push-traces.js";
 import type { MaybePromise } from "../../domain/auth-policy.js";
 import type { IdempotencyClaim } from "../../domain/broker.js";
@@ -89,7 +89,7 @@ export function keyOf(by: string | undefined, idempotencyKey: string): string {
 
 /** The same for the same text, and short. */
 export function fingerprintOf(text: string): string {
-  return createHash("sha256").update(text).digest("base64");
+  return hash("sha256", text, "base64");
 }
 
 export function tooManyKeys(retryAfterMs: number): PushAnswer {
