@@ -6,6 +6,9 @@ export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
 }
 
 /** What `next` makes of the value: at once where the value is there at once. */
-export function andThen<T, R>(value: MaybePromise<T>, next: (value: T) => R): MaybePromise<R> {
+export function andThen<T, R>(
+  value: MaybePromise<T>,
+  next: (value: T) => MaybePromise<R>,
+): MaybePromise<R> {
   return isPromise(value) ? Promise.resolve(value).then(next) : next(value);
 }

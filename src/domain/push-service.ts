@@ -11,7 +11,7 @@ import {
   type IdempotencyClaim,
   type PublishResult,
 } from "./broker.js";
-import { andThen, isPromise } from "./maybe-promise.js";
+import { isPromise } from "./maybe-promise.js";
 import type { Message } from "./message.js";
 import { DEFAULT_PUSH_LIMITS, type InvalidPush, Push, type PushLimits } from "./push.js";
 import type { PushListener } from "./push-listener.js";
@@ -135,9 +135,10 @@ export class PushService {
    */
   prepare(request: PushAuthRequest): MaybePromise<ReadyPush | RefusedPush> {
     const id = this.#newId();
-    return andThen(this.#policy.authorizePush(request), (decision) =>
-      this.#decided(id, request, decision),
-    );
+    const decision = this.#policy.authorizePush(request);
+    return isPromise(decision)
+      ? Promise.resolve(decision).then((decided) => this.#decided(id, request, decided))
+      : this.#decided(id, request, decision);
   }
 
   #decided(id: string, request: PushAuthRequest, decision: PushDecision): ReadyPush | RefusedPush {

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import { describeError } from "../../application/describe-error.js";
 import type { Headers, MaybePromise, PushAuthRequest } from "../../domain/auth-policy.js";
-import { isPromise } from "../../domain/maybe-promise.js";
+import { andThen, isPromise } from "../../domain/maybe-promise.js";
 import type { PushInput } from "../../domain/push.js";
 import type { ReadyPush, RefusedPush } from "../../domain/push-service.js";
 import { type ErrorLog, explain, JSON_TYPE, NO_STORE } from "./errors.js";
@@ -89,8 +89,7 @@ export class PushLane {
           : pushOptions(request.headers["idempotency-key"], "", dryRun);
       return settlePush(this.#desk, prepared, options);
     };
-    const prepared = this.#desk.pushes.prepare(new PlainAuthRequest(request, input));
-    return isPromise(prepared) ? prepared.then(settle) : settle(prepared);
+    return andThen(this.#desk.pushes.prepare(new PlainAuthRequest(request, input)), settle);
   }
 
   #failed({ isGone }: PlainRequest, requestId: string, error: unknown): PlainAnswer {

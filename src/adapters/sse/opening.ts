@@ -29,7 +29,7 @@ export function admit(
   connect: ConnectAuthRequest,
   channels: readonly string[],
 ): MaybePromise<Admission | undefined> {
-  return flat(policy.authorizeConnect(connect), (decision) => {
+  return andThen(policy.authorizeConnect(connect), (decision) => {
     if (decision.allow !== true) return undefined;
     const identity = decision.identity ?? ANONYMOUS;
     const decisions = channels.map((channel) =>
@@ -79,8 +79,4 @@ function from(position: string | undefined): History {
 
 function all<T>(values: readonly MaybePromise<T>[]): MaybePromise<readonly T[]> {
   return values.some(isPromise) ? Promise.all(values) : (values as readonly T[]);
-}
-
-function flat<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
-  return isPromise(value) ? Promise.resolve(value).then(next) : next(value);
 }

@@ -2,8 +2,8 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import type { ConnectGate, WaitingConnect } from "../../application/connect-gate.js";
 import { describeError } from "../../application/describe-error.js";
 import type { OriginRule } from "../../application/origins.js";
-import type { AuthPolicy, Headers, MaybePromise } from "../../domain/auth-policy.js";
-import { isPromise } from "../../domain/maybe-promise.js";
+import type { AuthPolicy, Headers } from "../../domain/auth-policy.js";
+import { andThen, isPromise } from "../../domain/maybe-promise.js";
 import { allowOrigin, answerPreflight, openStream, refuse } from "./answers.js";
 import { CLOSE_DRAIN, CLOSE_TRY_AGAIN, namedEvent } from "./event-text.js";
 import type { OpenStreams } from "./open-streams.js";
@@ -119,7 +119,7 @@ export class StreamDoor {
     };
     const admission = admit(this.#options.policy, connect, asked.channels);
     // The policy is guarded by the composition root: its promise does not reject.
-    when(admission, (admitted) => this.#admitted(opening, admitted));
+    void andThen(admission, (admitted) => this.#admitted(opening, admitted));
   }
 
   #admitted(opening: Opening, admission: Admission | undefined): void {
@@ -202,12 +202,6 @@ export class StreamDoor {
 
 function refuseAll(response: ServerResponse, denied: readonly Denied[]): void {
   refuse(response, 403, "Access Forbidden", { denied });
-}
-
-/** At once where it is there at once, so that a pending decision costs only who needs one. */
-function when<T>(value: MaybePromise<T>, next: (value: T) => void): void {
-  if (isPromise(value)) void value.then(next);
-  else next(value);
 }
 
 function plainHeaders(headers: IncomingHttpHeaders): Headers {

@@ -16,7 +16,7 @@ export interface CatchingUp {
   replays: Map<string, Replay> | undefined;
 }
 
-interface WritableSocket {
+export interface WritableSocket {
   send(text: string): unknown;
   /** In bytes. */
   getBufferedAmount(): number;

@@ -4,20 +4,20 @@ import uws, {
   type us_socket_context_t,
   type WebSocket,
 } from "uWebSockets.js";
-import type { Identity, JoinDecision, MaybePromise } from "../../domain/auth-policy.js";
+import type { Identity, JoinDecision } from "../../domain/auth-policy.js";
 import type { Broker } from "../../domain/broker.js";
-import { isPromise } from "../../domain/maybe-promise.js";
+import { andThen } from "../../domain/maybe-promise.js";
 import type { Message } from "../../domain/message.js";
 import type { PushListener, SocketInfo } from "../../domain/push-listener.js";
 import type { SocketDirectory, Transport, TransportCounts } from "../../domain/transport.js";
-import { type CatchingUp, CatchUp } from "./catch-up.js";
+import { CatchUp } from "./catch-up.js";
 import { CorkAnchor } from "./cork-anchor.js";
 import { Deadlines } from "./deadlines.js";
 import { IdleSockets } from "./idle-sockets.js";
+import { OpenSocket } from "./open-socket.js";
 import { OpenSockets } from "./open-sockets.js";
 import { codecV1 } from "./phoenix/codec-v1.js";
 import { codecV2 } from "./phoenix/codec-v2.js";
-import type { Codec } from "./phoenix/frame.js";
 import {
   CLOSE_POLICY,
   type Effect,
@@ -25,7 +25,6 @@ import {
   Session,
   type SessionLimits,
 } from "./phoenix/session.js";
-import type { Replay } from "./replay.js";
 import { type AllowedUpgrade, UpgradeDoor, type UpgradeDoorOptions } from "./upgrade-door.js";
 
 export const SOCKET_PATH = "/push_socket/websocket";
@@ -68,36 +67,6 @@ export interface SocketLog {
 
 interface UserData {
   readonly socket: OpenSocket;
-}
-
-/** What is kept of one socket; ten thousands of these are idle at a time, so it is small. */
-export class OpenSocket implements SocketInfo, CatchingUp {
-  /** Undefined before it opens and once it is gone. */
-  ws: WebSocket<UserData> | undefined;
-  /** How many runs of the session's effects are under way, one within the other. */
-  runs = 0;
-  /** By their channels, the joins whose client has not caught up yet. */
-  replays: Map<string, Replay> | undefined;
-
-  constructor(
-    readonly session: Session,
-    readonly codec: Codec,
-    /** The serializer's digit, before a channel's name in the topics of uWebSockets.js. */
-    readonly version: "1" | "2",
-    readonly identity: Identity,
-  ) {}
-
-  get transport(): string {
-    return "phoenix";
-  }
-
-  get socketId(): string | undefined {
-    return this.identity.socketId;
-  }
-
-  get presenceId(): string | undefined {
-    return this.identity.presenceId;
-  }
 }
 
 /** Sockets that speak Phoenix Channels, on uWebSockets.js and its own publish. */
@@ -327,7 +296,8 @@ export class PhoenixTransport implements Transport, SocketDirectory {
       params: join.frame.payload,
       identity: socket.identity,
     });
-    whenDecided(decision, (decided) => {
+    // The policy is guarded by the composition root: its promise does not reject.
+    void andThen(decision, (decided) => {
       // Asked only now: between this look at the history and what follows from it is no wait.
       const unlessFull = this.#unlessFull(channel, decided);
       const final = this.#catchUp?.answer(join, unlessFull) ?? unlessFull;
@@ -385,11 +355,4 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     this.#open.left(channel);
     this.#listener.channelLeft?.({ socket, channel });
   }
-}
-
-/** At once where the policy decides at once, so that a pending decision costs only who needs one. */
-function whenDecided<T>(decision: MaybePromise<T>, settle: (decided: T) => void): void {
-  // The policy is guarded by the composition root: its promise does not reject.
-  if (isPromise(decision)) void decision.then(settle);
-  else settle(decision);
 }

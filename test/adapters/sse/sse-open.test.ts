@@ -118,7 +118,7 @@ describe.each(SERVERS)("a stream's opening on %s", (_name, serve) => {
         policy: {
           authorizeConnect: () => ({ allow: true, identity }),
           authorizeJoin: async ({ channel, identity: who }) => {
-            if (moment === "later") await new Promise((resolve) => setTimeout(resolve, 1));
+            if (moment === "later") await new Promise((resolve) => setImmediate(resolve));
             expect(who).toBe(identity);
             if (channel === "ok") return { allow: true };
             return channel === "said" ? { allow: false, reason: "not\nyou" } : { allow: false };
