@@ -2,11 +2,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { lastingPort } from "../scripts/lasting-port.mjs";
 
 /** Every push carries it, so that all servers read the same bytes. */
 export const API_KEY = "a-key-of-the-length-that-openssl-rand-hex-16-has";
@@ -111,7 +112,7 @@ export function launch(command, { cpu, env = {}, stdio }) {
 /** Starts a server of the catalogue and resolves once it accepts connections. */
 export async function startServer(name, { cpu, collectable = false } = {}) {
   const server = SERVERS[name];
-  const port = await freePort();
+  const port = await lastingPort();
   const preload = collectable ? ["--import", local("servers/gc-on-signal.mjs")] : [];
   const command = server.command?.(port) ?? [process.execPath, ...preload, ...server.args];
   const directory = server.scratch
@@ -175,22 +176,4 @@ function accepts(port) {
     });
     socket.once("error", () => resolve(false));
   });
-}
-
-/**
- * A port below the range from which the kernel takes the generator's own ports, so that no client
- * connection can ever sit on it; a fresh one each time, so that no old connection is in the way.
- */
-async function freePort() {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    const probe = createServer();
-    const free = await new Promise((resolve) => {
-      probe.once("error", () => resolve(false));
-      probe.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    if (!free) continue;
-    await new Promise((resolve) => probe.close(resolve));
-    return port;
-  }
 }

@@ -47,15 +47,19 @@ describe("guardPolicy", () => {
   );
 
   it.each([
-    ["takes too long", () => new Promise(() => {})],
+    ["takes too long", () => {}],
     [
       "allows too late",
-      () => new Promise((resolve) => setTimeout(resolve, 60, { allow: true, identity: {} })),
+      (resolve: (late: object) => void) => resolve({ allow: true, identity: {} }),
     ],
-  ])("denies and reports where the policy %s", async (_what, answer) => {
+    ["fails too late", (_resolve: unknown, reject: (late: Error) => void) => reject(new Error())],
+  ])("denies and reports where the policy %s", async (_what, answerLate) => {
     const faults: [string, string][] = [];
+    const late: (() => void)[] = [];
     const guarded = guardPolicy(
-      policyOf(answer),
+      policyOf(
+        () => new Promise((resolve, reject) => late.push(() => answerLate(resolve, reject))),
+      ),
       (question, error) => faults.push([question, String(error)]),
       { timeoutMs: 20 },
     );
@@ -65,11 +69,13 @@ describe("guardPolicy", () => {
       guarded.authorizeJoin(join),
     ]);
     expect(decisions).toEqual([{ allow: false }, { allow: false }, { allow: false }]);
-    const late = "Error: the policy did not decide within 0.02 s";
+    for (const answer of late) answer();
+    await new Promise((resolve) => setImmediate(resolve));
+    const tooLate = "Error: the policy did not decide within 0.02 s";
     expect(faults).toEqual([
-      ["push", late],
-      ["connect", late],
-      ["join", late],
+      ["push", tooLate],
+      ["connect", tooLate],
+      ["join", tooLate],
     ]);
   });
 

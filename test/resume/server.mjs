@@ -1,8 +1,8 @@
 // The server under test: `hexpush serve` as it is built, in a process of its own.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { lastingPort } from "../../scripts/lasting-port.mjs";
 
 const MAIN = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const START_MS = 20_000;
@@ -88,22 +88,5 @@ export class Server {
         fail("ended by itself");
       });
     });
-  }
-}
-
-/**
- * Below the ports that the kernel gives to connections: a connect to one of those while nobody
- * listens on it may be given that very port, and so be connected to itself.
- */
-async function lastingPort() {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    const probe = createServer();
-    const isFree = await new Promise((resolve) => {
-      probe.once("error", () => resolve(false));
-      probe.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    await new Promise((resolve) => probe.close(resolve));
-    if (isFree) return port;
   }
 }

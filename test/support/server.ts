@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { existsSync } from "node:fs";
-import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Inbox, within } from "./inbox.js";
+
+export { lastingPort } from "../../scripts/lasting-port.mjs";
 
 export interface ServerOptions {
   /** Settings over the defaults; none of the test run's own environment reaches the server. */
@@ -92,23 +92,6 @@ export async function startFailure(options: ServerOptions): Promise<Exit> {
     return await within(exited, "the server's end");
   } finally {
     child.kill("SIGKILL");
-  }
-}
-
-/**
- * A port for a server that is to come back on it: free, and outside the range from which the
- * system serves outgoing connections, one of which could take it while the server is away.
- */
-export async function lastingPort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + randomInt(20_000);
-    const probe = createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      probe.once("error", () => resolve(false));
-      probe.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    await new Promise((resolve) => probe.close(resolve));
-    if (free) return port;
   }
 }
 
