@@ -10,8 +10,8 @@ import { startNode } from "./node.js";
 const PROGRAM = fileURLToPath(new URL("publishing-process.mjs", import.meta.url));
 const ROUNDS = 5;
 
-/** Publishes in another process, kills it, and says what was confirmed by then. */
-async function publishAndKill(directory: string, round: number, afterMs: number) {
+/** Publishes in another process, kills it behind so many confirmations, and says which there were. */
+async function publishAndKill(directory: string, round: number, confirmations: number) {
   const child = spawn(process.execPath, [PROGRAM, directory, `${round}`], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -21,8 +21,7 @@ async function publishAndKill(directory: string, round: number, afterMs: number)
     text += part;
   });
   const ended = once(child, "close");
-  await once(child.stdout, "data");
-  await new Promise((resolve) => setTimeout(resolve, afterMs));
+  while (text.split("\n").length <= confirmations) await once(child.stdout, "data");
   child.kill("SIGKILL");
   await ended;
   return text.split("\n").slice(0, -1);
@@ -39,7 +38,7 @@ it("keeps what it confirmed, wholly, through kills at any moment", async () => {
   const confirmed: string[] = [];
   let highest = 0;
   for (let round = 1; round <= ROUNDS; round++) {
-    const now = await publishAndKill(directory, round, Math.random() * 150);
+    const now = await publishAndKill(directory, round, 1 + Math.random() * 1000);
     expect(now.length).toBeGreaterThan(0);
     confirmed.push(...now);
 
