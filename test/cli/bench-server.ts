@@ -7,7 +7,7 @@ import { type PhoenixFrame, reply } from "./program.js";
 export interface BenchPush {
   readonly channel: string;
   readonly data: { readonly n: number };
-  /** 1 for the first one behind the warm-up's dry run. */
+  /** From 1, the dry run left out. */
   readonly count: number;
 }
 
@@ -19,12 +19,16 @@ export interface BenchServerOptions {
 /** The routes that `hexpush bench` uses, for a server that does wrong what no real one does. */
 export class BenchServer {
   readonly url: string;
-  /** Joined to any channel, in the order of their joins. */
-  readonly sockets: WebSocket[];
+  /** The channel that each socket has joined. */
+  readonly joins: ReadonlyMap<WebSocket, string>;
 
-  constructor(url: string, sockets: WebSocket[]) {
+  constructor(url: string, joins: ReadonlyMap<WebSocket, string>) {
     this.url = url;
-    this.sockets = sockets;
+    this.joins = joins;
+  }
+
+  get sockets(): WebSocket[] {
+    return [...this.joins.keys()];
   }
 
   deliver({ channel, data }: Pick<BenchPush, "channel" | "data">, to = this.sockets): void {
@@ -43,16 +47,17 @@ export async function benchServer({ onPush = works }: BenchServerOptions = {}) {
   });
   let count = 0;
   const webSockets = new WebSocketServer({ server: http });
-  const sockets: WebSocket[] = [];
+  const joins = new Map<WebSocket, string>();
   webSockets.on("connection", (socket) => {
     socket.on("message", (bytes) => {
-      sockets.push(socket);
-      reply(socket, JSON.parse(bytes.toString()) as unknown as PhoenixFrame);
+      const frame = JSON.parse(bytes.toString()) as unknown as PhoenixFrame;
+      joins.set(socket, frame[2]);
+      reply(socket, frame);
     });
   });
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
   const { port } = http.address() as AddressInfo;
-  const server = new BenchServer(`http://127.0.0.1:${port}`, sockets);
+  const server = new BenchServer(`http://127.0.0.1:${port}`, joins);
   onTestFinished(() => {
     for (const socket of webSockets.clients) socket.terminate();
     http.closeAllConnections();
