@@ -5,6 +5,8 @@ import type { Result } from "./run.js";
 
 /** From here on this process is the reason for what was measured. */
 const BUSY_MAX = 0.8;
+/** In less time hardly anything but this program's own start is seen. */
+const TELLING_SECONDS = 0.5;
 
 const PERCENTILES = [50, 95, 99] as const;
 
@@ -21,20 +23,19 @@ export function intentOf(plan: BenchPlan): string {
 
 export function warningsOf({ figures, joined, plan }: Result): string[] {
   const warnings: string[] = [];
-  const isBusy = [joined.busy, figures.busy].some((busy) => busy > BUSY_MAX);
-  if (isBusy) {
-    const phases = [
-      ...(joined.busy > BUSY_MAX ? [`${percent(joined.busy)} while connecting`] : []),
-      ...(figures.busy > BUSY_MAX ? [`${percent(figures.busy)} while pushing`] : []),
-    ];
+  const phases = [
+    ...(isBusy(joined) ? [`${percent(joined.busy)} of the time while connecting`] : []),
+    ...(isBusy(figures) ? [`${percent(figures.busy)} of the time while pushing`] : []),
+  ];
+  if (phases.length > 0) {
     warnings.push(
-      `this program itself was busy for ${phases.join(" and ")}: it was the bottleneck, and the ` +
-        "server may do more than these figures say",
+      `this program itself was busy for ${phases.join(" and ")}: it, or what else uses its CPU, ` +
+        "was the bottleneck, and the server may do more than these figures say",
     );
   }
   const { rate } = plan;
   const reached = perSecond(figures.sent, figures.seconds);
-  if (rate !== undefined && figures.seconds > 1 && reached < rate * 0.95) {
+  if (rate !== undefined && figures.seconds > TELLING_SECONDS && reached < rate * 0.95) {
     warnings.push(
       `${figure(rate)} pushes a second were asked for, and ${figure(reached)} went out: the ` +
         "window was full; latencies count from when a push was due",
@@ -94,6 +95,10 @@ export function asJson(result: Result): string {
     warnings: warningsOf(result),
     faults,
   });
+}
+
+function isBusy({ busy, seconds }: { readonly busy: number; readonly seconds: number }): boolean {
+  return busy > BUSY_MAX && seconds > TELLING_SECONDS;
 }
 
 function rateOf(number: number, seconds: number) {
