@@ -1,0 +1,107 @@
+// What every kind of run is made of: sockets that join, connections that push, one proving push.
+import { channelName, FIRST_SEQUENCE } from "./content.mjs";
+import { DIALECTS } from "./dialects/index.mjs";
+import { cpuNanoseconds } from "./process-stats.mjs";
+import { Pusher } from "./pusher.mjs";
+import { Subscriber, Tally } from "./subscriber.mjs";
+
+// No progress at all for this long means that something will never arrive.
+export const STALL_MS = 10_000;
+const CONNECTS_AT_ONCE = 128;
+// One source address has some 28,000 ports to one destination.
+const SOCKETS_PER_ADDRESS = 20_000;
+
+/** One scenario against one server: its job, and what all steps of it share. */
+export class Run {
+  tally = new Tally();
+  /** The number of the next push. */
+  sequence = FIRST_SEQUENCE;
+
+  constructor(job) {
+    this.job = job;
+    this.dialect = DIALECTS[job.dialect ?? "phoenix"];
+  }
+}
+
+/** Fresh connections for each step: servers close those that idle (node:http after 5 s). */
+export async function withPushers(run, count, work) {
+  const pushers = Array.from({ length: count }, () => new Pusher(run.dialect, run.job));
+  await Promise.all(pushers.map((pusher) => pusher.open()));
+  await work(pushers);
+  for (const pusher of pushers) pusher.close();
+}
+
+/** Connects and joins, a fixed number at once; tells what it cost the server. */
+export async function openSubscribers(run, count) {
+  const { job, dialect, tally } = run;
+  const subscribers = Array.from(
+    { length: count },
+    (_, index) =>
+      new Subscriber(dialect, channelName(job.channels > 1 ? index % job.channels : 0), tally),
+  );
+  const cpuBefore = cpuNanoseconds(job.pid);
+  const begin = performance.now();
+  let next = 0;
+  const lane = async () => {
+    while (next < count) {
+      const index = next++;
+      const address = Math.floor(index / SOCKETS_PER_ADDRESS);
+      const localAddress = address > 0 ? `127.0.0.${1 + address}` : undefined;
+      await subscribers[index].open({ port: job.port, localAddress });
+    }
+  };
+  await Promise.all(Array.from({ length: CONNECTS_AT_ONCE }, lane));
+  const seconds = (performance.now() - begin) / 1000;
+  const cpu = cpuNanoseconds(job.pid) - cpuBefore;
+  return { subscribers, opening: { cpuUs: cpu / 1000 / count, perSecond: count / seconds } };
+}
+
+/** A server closes a socket from which it hears nothing for 45 s; no scenario step lasts as long. */
+export async function heartbeat(run, subscribers) {
+  if (subscribers.length === 0 || run.dialect.heartbeat === undefined) return;
+  const done = arrival(run, subscribers.length, "heartbeat replies");
+  for (const subscriber of subscribers) subscriber.heartbeat();
+  await done;
+}
+
+/** One push to every channel of the scenario, with every byte of every payload looked at. */
+export async function prove(run, subscribers, pusher) {
+  const number = run.sequence++;
+  const names = Array.from({ length: run.job.channels }, (_, index) => channelName(index));
+  const done = arrival(run, subscribers.length, "deliveries of the proving push");
+  let right = 0;
+  for (const subscriber of subscribers) {
+    subscriber.counter.onText = (text) => {
+      if (checkedSequence(run, text, subscriber) === number) right++;
+      subscriber.counter.onText = undefined;
+    };
+  }
+  await pusher.ask(names, number);
+  await done;
+  if (right !== subscribers.length) throw new Error("a delivery of another push came");
+}
+
+export function checkedSequence({ dialect }, text, { channel }) {
+  const number = dialect.delivered(text, channel);
+  if (number === undefined) throw new Error(`a wrong delivery on ${channel}: ${text}`);
+  return number;
+}
+
+/** Resolves when `count` more frames have come, to all subscribers together. */
+function arrival({ tally }, count, what) {
+  const base = tally.frames;
+  return new Promise((resolve, reject) => {
+    const end = (settle, value) => {
+      clearTimeout(timer);
+      tally.wakeAt = Number.POSITIVE_INFINITY;
+      settle(value);
+    };
+    const timer = setTimeout(() => {
+      end(reject, new Error(`lost: ${tally.frames - base} of ${count} ${what} arrived`));
+    }, STALL_MS);
+    tally.onFailure = (error) => end(reject, error);
+    tally.onWake = () => end(resolve);
+    tally.wakeAt = base + count;
+    if (count === 0) end(resolve);
+  });
+}
