@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { get } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -110,7 +111,10 @@ export function launch(command, { cpu, env = {}, stdio }) {
 }
 
 /** Starts a server of the catalogue and resolves once it accepts connections. */
-export async function startServer(name, { cpu, collectable = false } = {}) {
+export async function startServer(
+  name,
+  { cpu, collectable = false, isUp = accepts, everyMs = 25 } = {},
+) {
   const server = SERVERS[name];
   const port = await lastingPort();
   const preload = collectable ? ["--import", local("servers/gc-on-signal.mjs")] : [];
@@ -119,6 +123,7 @@ export async function startServer(name, { cpu, collectable = false } = {}) {
     ? mkdtempSync(join(dataDirectory(), "hexpush-bench-"))
     : undefined;
   if (directory) directories.add(directory);
+  const launched = performance.now();
   const child = launch(command, {
     cpu,
     env: { NODE_ENV: "production", ...server.env(port, directory) },
@@ -132,17 +137,20 @@ export async function startServer(name, { cpu, collectable = false } = {}) {
   child.stderr.on("data", keep);
 
   const deadline = Date.now() + 20_000;
-  while (!(await accepts(port))) {
+  while (!(await isUp(port))) {
     if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
       child.kill("SIGKILL");
       throw new Error(`${name} did not start on port ${port}\n${output}`);
     }
-    await sleep(25);
+    await sleep(everyMs);
   }
+  const upMs = performance.now() - launched;
   return {
     name,
     port,
     pid: child.pid,
+    /** From its start until it was seen to be up. */
+    upMs,
     output: () => output,
     async stop() {
       if (child.exitCode === null && child.signalCode === null) {
@@ -152,6 +160,13 @@ export async function startServer(name, { cpu, collectable = false } = {}) {
       if (directory) rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** For how many ms a fresh server lets the first that asks for /health/ready wait. */
+export async function timeToReady(name, { cpu }) {
+  const server = await startServer(name, { cpu, isUp: answers, everyMs: 2 });
+  await server.stop();
+  return server.upMs;
 }
 
 const TMPFS = 0x01021994;
@@ -165,6 +180,18 @@ export function dataDirectory() {
 function cleanEnvironment() {
   const unwanted = /^(HEXPUSH_|NODE_OPTIONS$|PORT$)/;
   return Object.fromEntries(Object.entries(process.env).filter(([key]) => !unwanted.test(key)));
+}
+
+/** Any answer but "not yet" (503): only hexpush knows the route. */
+function answers(port) {
+  return new Promise((resolve) => {
+    const request = get({ port, host: "127.0.0.1", path: "/health/ready", agent: false });
+    request.once("error", () => resolve(false));
+    request.once("response", (response) => {
+      response.resume();
+      resolve(response.statusCode !== 503);
+    });
+  });
 }
 
 function accepts(port) {
