@@ -14,7 +14,7 @@ export function describeRun({ rounds, quick, serverCpu, generatorCpu, maxSockets
     cpu: cpus()[0]?.model.trim() ?? "an unknown CPU",
     cores: availableParallelism(),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
-    kernel: `${process.platform} ${release()}`,
+    kernel: `Linux ${/^[\d.]+/.exec(release())?.[0] ?? release()}`,
     virtual: virtual(),
     node: process.version,
     rounds,

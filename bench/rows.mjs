@@ -24,13 +24,13 @@ const fanout = (scenario, size) => [
     "answered",
     (s) => `CPU µs a delivery, ${subscribers(s)}, each push once the last is answered`,
     {
-      chart: `A delivery, ${size} subscribers, each push after the last one's answer`,
+      chart: `A delivery to ${size}, each push after an answer`,
       unit: "µs",
     },
   ),
   cpu(scenario, "one", "  each push once the last has arrived"),
   cpu(scenario, "x16", "  16 pushes in flight", {
-    chart: `A delivery, ${size} subscribers, 16 pushes in flight`,
+    chart: `A delivery to ${size}, 16 pushes in flight`,
     unit: "µs",
   }),
 ];
@@ -43,7 +43,7 @@ export const ROWS = [
   ),
   cpu("steady", "rate", (s) => `CPU µs a delivery, 100 pushes a second to ${subscribers(s)}`, {
     kept: true,
-    chart: "A delivery, 100 pushes a second to 1,000 subscribers",
+    chart: "A delivery to 1,000, 100 pushes a second",
     unit: "µs",
   }),
   ...[
