@@ -58,14 +58,14 @@ export function chart({ run, results, titles = {} }) {
   const { about } = run;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${total}" viewBox="0 0 ${WIDTH} ${total}" role="img" aria-labelledby="title">`,
-    `<title id="title">CPU time and memory of each server, less is better</title>`,
+    `<title id="title">CPU time, latency and memory of each server; less is better</title>`,
     `<style>${STYLE}\n</style>`,
     `<rect class="ground" width="${WIDTH}" height="${total}"/>`,
     text(MARGIN, 38, "What a push server costs", "title"),
     text(
       MARGIN,
       62,
-      "CPU time of the server on one core, and memory: less is better. In brackets: times a bare uWebSockets.js server (floor).",
+      "CPU time of the server on one core, latency, memory: less is better. In brackets: times a bare uWebSockets.js server (floor).",
       "quiet",
     ),
     ...panels.map((panel, index) =>

@@ -11,7 +11,7 @@ export function resultsPage({ run, results, chart }) {
     "# Results",
     "Written by `npm run bench`; [what is measured and how to read it](README.md), [how to measure on your own machine](../docs/guides/performance.md).",
     machine(about),
-    `![CPU time and memory of each server](${chart})`,
+    `![CPU time, latency and memory of each server](${chart})`,
     "CPU time is the server's, from the operating system. In brackets: how many times the floor's. `too much`: the server could not bear the rate that it was offered.",
     markdownTable(mainRows({ results, scenarios, servers: peers })),
   ];
@@ -84,8 +84,7 @@ function targetTable(targets) {
 
 /** The first column to the left, the others to the right. */
 export function markdownTable([head, ...rows]) {
-  const line = (cells) =>
-    `| ${cells.map((cell) => cell.trim().replaceAll("|", "\\|")).join(" | ")} |`;
+  const line = (cells) => `| ${cells.map((cell) => cell.trim()).join(" | ")} |`;
   const rule = `|${head.map((_, column) => (column === 0 ? "---" : "---:")).join("|")}|`;
   // A row's blanks say that it goes on from the one before: Markdown would swallow them.
   const shown = rows.map(([label, ...cells]) => [

@@ -30,8 +30,9 @@ export function scenarios({ quick, maxSockets }) {
     warm: { pushes: few(warmPushes, 10), seconds: 4 },
     napMs,
   });
+  // Nobody waits for what is read here, so many frames are read together.
   const answered = (pushes, seconds, warmPushes) => ({
-    ...phase("answered", 1, pushes, seconds, warmPushes, 0.5),
+    ...phase("answered", 1, pushes, seconds, warmPushes, 15),
     apart: true,
     lag: 64,
   });
@@ -52,8 +53,8 @@ export function scenarios({ quick, maxSockets }) {
     phases: [phase("x16", 16, 40_000, 2, 5_000, 0)],
     ...more,
   });
-  /** Latencies: pushes at fixed times. The generator reads every tenth socket at once. */
-  const atRate = (rate, seconds, window) => ({
+  /** Pushes at fixed times; latencies are taken from every twentieth socket. */
+  const atRate = (rate, seconds, window, more = {}) => ({
     name: "rate",
     apart: true,
     rate,
@@ -62,8 +63,8 @@ export function scenarios({ quick, maxSockets }) {
     seconds: quick ? 1 : seconds,
     warm: { seconds: quick ? 0.5 : 1.5 },
     napMs: 0.1,
-    sampleEvery: 10,
-    lazyMs: 40,
+    sampleEvery: 20,
+    ...more,
   });
   const posts = { sockets: 0, channels: 1, warmRoute };
   return [
@@ -91,7 +92,7 @@ export function scenarios({ quick, maxSockets }) {
       sockets: sockets(1_000),
       channels: 1,
       warmRoute,
-      phases: [atRate(undefined, 3, 32)],
+      phases: [atRate(undefined, 3, 32, { lazyMs: 20 })],
       halfRateOf: { server: "floor", scenario: "fanout-1k", phase: "x16" },
     },
     spread(1_000),

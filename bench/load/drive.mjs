@@ -11,8 +11,8 @@ const GRACE_MS = 40;
 
 /**
  * Lets `source` (closed-loop.mjs) push until it is done and everything has arrived; resolves to the
- * figures. `sampleEvery`: latencies are taken from each so manieth socket, and the others are read
- * only every `lazyMs`.
+ * figures. `sampleEvery`: latencies are taken from each so manieth socket. `lazyMs`: those of which
+ * none is taken are read only so often.
  */
 export async function drive(run, subscribers, source, phase) {
   const { tally } = run;
@@ -120,7 +120,7 @@ export async function drive(run, subscribers, source, phase) {
 
 function lazyReaders(subscribers, sampleEvery, everyMs) {
   return new LazyReaders(
-    subscribers.filter((_, index) => index % sampleEvery !== 0),
+    subscribers.filter((_, index) => index % (sampleEvery ?? subscribers.length) !== 0),
     everyMs,
   );
 }

@@ -50,9 +50,9 @@ describe("the chart", () => {
     for (const name of ["floor", "hexpush", "nchan", "koa-ws", 'a &lt;b&gt; &amp; "c"']) {
       expect(texts.filter((text) => text === name)).toHaveLength(panels.length);
     }
-    // One could not bear its rate.
-    expect(bars).toHaveLength(panels.length * 5 - 1);
-    expect(texts.filter((text) => text === "could not bear the rate")).toHaveLength(1);
+    // One could not bear the rate of a workload that has two panels.
+    expect(bars).toHaveLength(panels.length * 5 - 2);
+    expect(texts.filter((text) => text === "could not bear the rate")).toHaveLength(2);
   });
 
   it("leaves variants of hexpush out", () => {
@@ -105,7 +105,7 @@ describe("the results' page", () => {
       const cells = block
         .trimEnd()
         .split("\n")
-        .map((line) => line.split(/(?<!\\)\|/).length);
+        .map((line) => line.split("|").length);
       expect(new Set(cells).size).toBe(1);
     }
   });
