@@ -9,11 +9,11 @@
 // with an unmeasured one of the same kind before it (`warm`). `napMs` is how long the generator
 // naps between reads, `sampleEvery` and `lazyMs` are drive.mjs's.
 //
-// `servers`: those that it is for, where it is not for all; `halfRateOf`: the rate of its phases is
-// half of what that server bears in that scenario and phase.
+// `servers`: those that it is for, where it is not for all; `unhurried`: left out of a quick run,
+// unless it is asked for by name; `halfRateOf`: the rate of its phases is half of what that server
+// bears in that scenario and phase.
 
 const HEXPUSH_ONLY = ["hexpush", "hexpush-no-history", "hexpush-file", "hexpush-other"];
-const SCALE = ["floor", "hexpush"];
 /** More sockets would take minutes to open. */
 const MOST_SOCKETS = 100_000;
 
@@ -66,6 +66,8 @@ export function scenarios({ quick, maxSockets }) {
     sampleEvery: 20,
     ...more,
   });
+  // The same as others at another size: no need for it where the question is whether it runs.
+  const scale = { servers: ["floor", "hexpush"], unhurried: true };
   const posts = { sockets: 0, channels: 1, warmRoute };
   return [
     fanout(1_000, [
@@ -78,8 +80,8 @@ export function scenarios({ quick, maxSockets }) {
       answered(150, 2.5, 10),
       phase("x16", 16, 320, 2, 16, 0.5),
     ]),
-    fanout(10, [phase("x16", 16, 100_000, 1.5, 5_000, 0)], { servers: SCALE, sockets: 10 }),
-    fanout(100, [phase("x16", 16, 32_000, 1.5, 1_600, 0.5)], { servers: SCALE }),
+    fanout(10, [phase("x16", 16, 100_000, 1.5, 5_000, 0)], { ...scale, sockets: 10 }),
+    fanout(100, [phase("x16", 16, 32_000, 1.5, 1_600, 0.5)], scale),
     {
       name: "steady",
       sockets: sockets(1_000),
@@ -98,7 +100,7 @@ export function scenarios({ quick, maxSockets }) {
     spread(1_000),
     ...[1, 100, 10_000].map((count) =>
       spread(count, {
-        servers: SCALE,
+        ...scale,
         ...(count < 1_000 ? { sockets: count, channels: count } : {}),
       }),
     ),
@@ -134,7 +136,7 @@ export function scenarios({ quick, maxSockets }) {
     },
     ...[
       { name: "memory", sockets: sockets(10_000) },
-      { name: "memory-most", sockets: quick ? Math.ceil(most / 10) : most, servers: SCALE },
+      { name: "memory-most", sockets: quick ? Math.ceil(most / 10) : most, ...scale },
     ].map((size) => ({
       kind: "memory",
       collectable: true,

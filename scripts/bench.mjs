@@ -44,7 +44,9 @@ async function measureAll() {
   const [serverCpu, generatorCpu] = pinning();
   const maxSockets = descriptorLimit() - SPARE_DESCRIPTORS;
   const every = allScenarios({ quick: options.quick, maxSockets });
-  const scenarios = every.filter(({ name }) => options.only?.includes(name) !== false);
+  const scenarios = every.filter(({ name, unhurried }) =>
+    options.only ? options.only.includes(name) : !(options.quick && unhurried),
+  );
   if (maxSockets < 10_000) {
     console.log(`The open-file limit allows ${maxSockets} sockets; 10,000 are cut down to that.`);
   }
