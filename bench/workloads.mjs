@@ -72,12 +72,12 @@ export function scenarios({ quick, maxSockets }) {
   return [
     fanout(1_000, [
       phase("one", 1, 200, 2, 30, 0.5),
-      answered(1_000, 2, 60),
+      answered(4_000, 2, 100),
       phase("x16", 16, 3_200, 2, 160, 0.5),
     ]),
     fanout(10_000, [
       phase("one", 1, 30, 2.5, 4, 0.5),
-      answered(150, 2.5, 10),
+      answered(500, 2.5, 10),
       phase("x16", 16, 320, 2, 16, 0.5),
     ]),
     fanout(10, [phase("x16", 16, 100_000, 1.5, 5_000, 0)], { ...scale, sockets: 10 }),
