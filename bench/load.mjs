@@ -5,11 +5,10 @@
 // It measures the server's CPU time from the outside, and it is strict: a delivery that is missing,
 // doubled or wrong, or an answer other than the documented one, fails the run.
 import { setTimeout as sleep } from "node:timers/promises";
-import { channelName } from "./load/content.mjs";
+import { API_KEY, channelName } from "./load/content.mjs";
 import { drive } from "./load/drive.mjs";
 import { residentBytes } from "./load/process-stats.mjs";
 import { heartbeat, openSubscribers, prove, Run, withPushers } from "./load/run.mjs";
-import { API_KEY } from "./servers.mjs";
 
 const UNJOINED = 99_999;
 /** As many pushes as the generator makes at once, where it only fills histories. */

@@ -83,7 +83,7 @@ async function measure(name, { name: scenario, servers: _, ...work }, round) {
   let server;
   try {
     server = await startServer(name, { cpu: serverCpu, collectable: work.collectable });
-    const outcome = await generate({ ...work, port: server.port, pid: server.pid });
+    const outcome = await generate({ ...work, ...server.job });
     if (outcome.failure) throw new Error(outcome.failure);
     results.add({ server: name, scenario, round, phases: outcome.phases });
   } catch (error) {

@@ -1,4 +1,5 @@
 // What every kind of run is made of: sockets that join, connections that push, one proving push.
+import { setTimeout as sleep } from "node:timers/promises";
 import { channelName, FIRST_SEQUENCE } from "./content.mjs";
 import { DIALECTS } from "./dialects/index.mjs";
 import { cpuNanoseconds } from "./process-stats.mjs";
@@ -50,8 +51,10 @@ export async function openSubscribers(run, count) {
       await subscribers[index].open({ port: job.port, localAddress });
     }
   };
-  await Promise.all(Array.from({ length: CONNECTS_AT_ONCE }, lane));
+  const lanes = dialect.joinsAtOnce ?? CONNECTS_AT_ONCE;
+  await Promise.all(Array.from({ length: lanes }, lane));
   const seconds = (performance.now() - begin) / 1000;
+  if (dialect.settleMs !== undefined) await sleep(dialect.settleMs);
   const cpu = cpuNanoseconds(job.pid) - cpuBefore;
   return { subscribers, opening: { cpuUs: cpu / 1000 / count, perSecond: count / seconds } };
 }
