@@ -27,7 +27,7 @@ export function libraries() {
 }
 
 /** A package's version as Debian writes it, such as "1:1.3.6+dfsg-2". */
-export function packageVersion(name) {
+export function debianVersion(name) {
   const list = join(UNPACKED, VERSIONS);
   const unpacked = existsSync(list) ? JSON.parse(readFileSync(list, "utf8"))[name] : undefined;
   if (unpacked !== undefined) return unpacked;

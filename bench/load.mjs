@@ -5,6 +5,8 @@
 // It measures the server's CPU time from the outside, and it is strict: a delivery that is missing,
 // doubled or wrong, or an answer other than the documented one, fails the run.
 import { setTimeout as sleep } from "node:timers/promises";
+import { ApartLoop } from "./load/apart-loop.mjs";
+import { ClosedLoop } from "./load/closed-loop.mjs";
 import { API_KEY, channelName } from "./load/content.mjs";
 import { drive } from "./load/drive.mjs";
 import { residentBytes } from "./load/process-stats.mjs";
@@ -33,26 +35,36 @@ async function pushRun() {
   await withPushers(run, 1, ([pusher]) => prove(run, subscribers, pusher));
   // The way of a push through the server is run (and compiled) far less often than its deliveries,
   // so it gets a warm-up of its own, on a channel that nobody has joined.
-  await withPushers(run, 16, (pushers) =>
-    drive(run, [], pushers, {
-      ...job.warmRoute,
-      window: 16,
-      napMs: 0,
-      channel: UNJOINED,
-      channels: 1,
-    }),
-  );
+  const warmRoute = { ...job.warmRoute, window: 16, napMs: 0, channel: UNJOINED, channels: 1 };
+  await closedLoop([], warmRoute);
   if (job.fill > 0) await withPushers(run, 1, ([pusher]) => fill(pusher));
   for (const phase of job.phases) {
     await heartbeat(run, subscribers);
-    await withPushers(run, phase.window, async (pushers) => {
-      await drive(run, subscribers, pushers, { ...phase, ...phase.warm });
-      phases[phase.name] = await drive(run, subscribers, pushers, phase);
-    });
+    const loop = phase.apart ? apartLoop : closedLoop;
+    await loop(subscribers, { ...phase, ...phase.warm });
+    phases[phase.name] = await loop(subscribers, phase);
   }
   await withPushers(run, 1, ([pusher]) => prove(run, subscribers, pusher));
   for (const subscriber of subscribers) subscriber.close();
   return { phases };
+}
+
+async function closedLoop(subscribers, phase) {
+  let figures;
+  await withPushers(run, phase.window, async (pushers) => {
+    figures = await drive(run, subscribers, new ClosedLoop(run, pushers, phase), phase);
+  });
+  return figures;
+}
+
+async function apartLoop(subscribers, phase) {
+  const source = new ApartLoop(run, phase);
+  await source.open();
+  try {
+    return await drive(run, subscribers, source, phase);
+  } finally {
+    await source.close();
+  }
 }
 
 /**
@@ -97,11 +109,9 @@ async function historyRun() {
 /** One push, one message: what a push to several channels brings is kept once for all of them. */
 async function fillHistories(channel, channels) {
   const pushes = channels * job.messages;
-  await withPushers(run, FILLERS, async (pushers) => {
-    const limits = { window: FILLERS, pushes, seconds: job.seconds, napMs: 0 };
-    const { pushes: sent } = await drive(run, [], pushers, { ...limits, channel, channels });
-    if (sent < pushes) throw new Error(`only ${sent} of ${pushes} pushes in ${job.seconds} s`);
-  });
+  const limits = { window: FILLERS, pushes, seconds: job.seconds, napMs: 0 };
+  const { pushes: sent } = await closedLoop([], { ...limits, channel, channels });
+  if (sent < pushes) throw new Error(`only ${sent} of ${pushes} pushes in ${job.seconds} s`);
 }
 
 async function keptMessages(channel) {

@@ -1,15 +1,13 @@
 // What others have written, as entries of the catalogue in servers.mjs. README.md says how each is
 // configured, and what is not alike.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { get } from "node:http";
 import { fileURLToPath } from "node:url";
-import { HOW_TO_GET, libraries, locate, NCHAN_FILES, packageVersion } from "./debian.mjs";
+import { debianVersion, HOW_TO_GET, libraries, locate, NCHAN_FILES } from "./debian.mjs";
+import { packageVersion } from "./machine.mjs";
 import { nginxConfiguration } from "./servers/nchan.mjs";
 
 const local = (path) => fileURLToPath(new URL(path, import.meta.url));
-
-const npmVersion = (name) =>
-  JSON.parse(readFileSync(local(`../node_modules/${name}/package.json`), "utf8")).version;
 
 const NGINX = "/usr/sbin/nginx";
 const NCHAN_MODULE = "/usr/lib/nginx/modules/ngx_nchan_module.so";
@@ -19,14 +17,14 @@ export const PEERS = {
     title: "koa + ws",
     args: [local("servers/koa-ws.mjs")],
     env: (port) => ({ PORT: String(port) }),
-    versions: () => ({ koa: npmVersion("koa"), ws: npmVersion("ws") }),
+    versions: () => ({ koa: packageVersion("koa"), ws: packageVersion("ws") }),
   },
   "socket-io": {
     title: "koa + socket.io",
     args: [local("servers/socket-io.mjs")],
     env: (port) => ({ PORT: String(port) }),
     dialect: "socket-io",
-    versions: () => ({ "socket.io": npmVersion("socket.io") }),
+    versions: () => ({ "socket.io": packageVersion("socket.io") }),
   },
   nchan: {
     title: "nchan (nginx)",
@@ -43,8 +41,8 @@ export const PEERS = {
       return existsSync(NCHAN_FILES) ? undefined : `\`mkdir -p ${NCHAN_FILES}\` as root`;
     },
     versions: () => ({
-      nginx: packageVersion("nginx"),
-      nchan: packageVersion("libnginx-mod-nchan"),
+      nginx: debianVersion("nginx"),
+      nchan: debianVersion("libnginx-mod-nchan"),
     }),
   },
   pushpin: {
@@ -65,7 +63,7 @@ export const PEERS = {
       ["pushpin", "condure", "zurl"].every((name) => locate(`/usr/bin/${name}`))
         ? undefined
         : HOW_TO_GET,
-    versions: () => ({ pushpin: packageVersion("pushpin") }),
+    versions: () => ({ pushpin: debianVersion("pushpin") }),
   },
 };
 

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { get } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -129,7 +130,10 @@ export function launch(command, { cpu, env = {}, stdio }) {
 }
 
 /** Starts a server of the catalogue and resolves once it accepts connections. */
-export async function startServer(name, { cpu, collectable = false } = {}) {
+export async function startServer(
+  name,
+  { cpu, collectable = false, isUp = SERVERS[name].isUp ?? accepts, everyMs = 25 } = {},
+) {
   const server = SERVERS[name];
   const port = await lastingPort();
   const pushPort = server.pushesApart ? await lastingPort() : undefined;
@@ -141,6 +145,7 @@ export async function startServer(name, { cpu, collectable = false } = {}) {
   const command = server.command?.(port, directory) ?? [
     ...[process.execPath, ...preload, ...server.args],
   ];
+  const launched = performance.now();
   const child = launch(command, {
     cpu,
     env: { NODE_ENV: "production", ...server.env(port, directory, pushPort) },
@@ -154,14 +159,14 @@ export async function startServer(name, { cpu, collectable = false } = {}) {
   child.stderr.on("data", keep);
 
   const deadline = Date.now() + 20_000;
-  const { isUp = accepts } = server;
   while (!(await isUp(port))) {
     if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
       killFamily(child);
       throw new Error(`${name} did not start on port ${port}\n${output}`);
     }
-    await sleep(25);
+    await sleep(everyMs);
   }
+  const upMs = performance.now() - launched;
   return {
     name,
     /** What the generator must know of it; the signal to collect garbage is for Node alone. */
@@ -169,6 +174,8 @@ export async function startServer(name, { cpu, collectable = false } = {}) {
       ...{ port, pushPort, pid: child.pid, dialect: server.dialect },
       collectable: collectable && server.command === undefined,
     },
+    /** From its start until it was seen to be up. */
+    upMs,
     output: () => output,
     async stop() {
       if (child.exitCode === null && child.signalCode === null) {
@@ -185,6 +192,13 @@ export async function startServer(name, { cpu, collectable = false } = {}) {
   };
 }
 
+/** For how many ms a fresh server lets the first that asks for /health/ready wait. */
+export async function timeToReady(name, { cpu }) {
+  const server = await startServer(name, { cpu, isUp: answers, everyMs: 2 });
+  await server.stop();
+  return server.upMs;
+}
+
 const TMPFS = 0x01021994;
 
 /** On a disk: what is synced to a directory that is in memory costs next to nothing. */
@@ -196,6 +210,18 @@ export function dataDirectory() {
 function cleanEnvironment() {
   const unwanted = /^(HEXPUSH_|NODE_OPTIONS$|PORT$)/;
   return Object.fromEntries(Object.entries(process.env).filter(([key]) => !unwanted.test(key)));
+}
+
+/** Any answer but "not yet" (503): only hexpush knows the route. */
+function answers(port) {
+  return new Promise((resolve) => {
+    const request = get({ port, host: "127.0.0.1", path: "/health/ready", agent: false });
+    request.once("error", () => resolve(false));
+    request.once("response", (response) => {
+      response.resume();
+      resolve(response.statusCode !== 503);
+    });
+  });
 }
 
 function accepts(port) {

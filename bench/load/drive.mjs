@@ -1,148 +1,190 @@
 // The measured part of a run: pushes go out, deliveries are counted, the server's CPU time is read.
 import { setTimeout as sleep } from "node:timers/promises";
+import { Latencies } from "./latencies.mjs";
+import { LazyReaders } from "./lazy-readers.mjs";
 import { Pacer } from "./pacer.mjs";
 import { cpuNanoseconds, waitedNanoseconds } from "./process-stats.mjs";
 import { checkedSequence, STALL_MS } from "./run.mjs";
 
 // After the last expected frame: time for the server to fall idle and for a doubled one to show.
 const GRACE_MS = 40;
-const BACKLOG = 4;
 
 /**
- * Sends pushes with at most `window` of them unanswered; ends after `pushes` of them or `seconds`,
- * whichever comes first. With a window of one, the next push waits for all deliveries of the last
- * too. With more, an answer lets the next one go, as it does for a backend with several workers,
- * but deliveries may lag behind by BACKLOG windows at most: a benchmark is no test of buffers.
+ * Lets `source` (closed-loop.mjs) push until it is done and everything has arrived; resolves to the
+ * figures. `sampleEvery`: latencies are taken from each so manieth socket. `lazyMs`: those of which
+ * none is taken are read only so often.
  */
-export function drive(
-  run,
-  subscribers,
-  pushers,
-  { window, pushes, seconds, napMs, channel = 0, channels = run.job.channels },
-) {
+export async function drive(run, subscribers, source, phase) {
   const { tally } = run;
   const { pid } = run.job;
+  const { napMs, channels = run.job.channels, sampleEvery, lazyMs } = phase;
   const perPush = subscribers.length / channels;
-  const first = run.sequence;
-  const framesBefore = tally.frames;
-  const countsBefore = subscribers.map(({ counter }) => [counter.frames, counter.bytes]);
-  const watched = subscribers[0];
-  const seen = [];
-  const free = [...pushers];
+  const checks = new Checks(run, subscribers, channels);
   const pacer = new Pacer(napMs);
-  let limit = pushes;
-  let sent = 0;
-  let answered = 0;
+  const framesBefore = tally.frames;
+  const deliveries = () => tally.frames - framesBefore;
+  const delivered = () => (perPush === 0 ? source.sent : Math.floor(deliveries() / perPush));
+  const latencies = sampleEvery && new Latencies(source.times, run.sequence);
+  const lazy = lazyMs && lazyReaders(subscribers, sampleEvery, lazyMs);
+  if (lazy) pacer.onTurn = () => lazy.turn();
 
-  return new Promise((resolve, reject) => {
-    const deliveries = () => tally.frames - framesBefore;
-    const delivered = () => (perPush === 0 ? sent : Math.floor(deliveries() / perPush));
-    const backlog = window === 1 ? 1 : BACKLOG * window;
+  checks.watch();
+  if (latencies) sample(subscribers, sampleEvery, latencies);
+  const before = look();
+  try {
+    await allDone();
+    const wall = performance.now() - before.at;
+    const busy = pacer.stop();
+    const own = process.cpuUsage(before.own);
+    await sleep(GRACE_MS);
+    const cpu = cpuNanoseconds(pid) - before.cpu;
+    const waited = waitedNanoseconds(pid) - before.waited;
+    checks.end(source.sent, phase.window);
+    const units = source.sent * (perPush === 0 ? (run.job.perRequest ?? 1) : perPush);
+    const lag = pacer.lag();
+    return {
+      pushes: source.sent,
+      units,
+      cpuUs: cpu / 1000 / units,
+      perSecond: (units / wall) * 1000,
+      pushesPerSecond: (source.sent / wall) * 1000,
+      perCpuSecond: (units / cpu) * 1e9,
+      serverBusy: cpu / 1e6 / wall,
+      serverWaited: waited / (waited + cpu),
+      // A spinning generator burns its whole CPU; only the busy part of that is its work.
+      generatorUs: napMs > 0 ? (own.user + own.system) / units : (busy * wall * 1000) / units,
+      // Two threads: what they both used of their one CPU.
+      generatorBusy: phase.apart ? (own.user + own.system) / 1000 / wall : busy,
+      ...source.figures(),
+      ...(latencies ? { ...latencies.figures(), lagMeanMs: lag.mean, lagP99Ms: lag.p99 } : {}),
+    };
+  } finally {
+    pacer.stop();
+    lazy?.end();
+    tally.wakeAt = Number.POSITIVE_INFINITY;
+    for (const { counter } of subscribers) counter.onText = undefined;
+  }
 
-    const advance = () => {
-      if (sent < limit && performance.now() > deadline) limit = sent;
-      // A connection is free once its push is answered, so the free ones are the window.
-      while (sent < limit && free.length > 0 && sent - delivered() < backlog) {
-        free.pop().send(channel + (sent % channels), run.sequence++);
-        sent++;
-      }
-      if (perPush > 0) {
-        tally.wakeAt = framesBefore + (Math.floor(deliveries() / perPush) + 1) * perPush;
-      }
-      if (answered === limit && delivered() === limit && !finished) {
-        finished = true;
-        finish().then(resolve, reject);
-      }
+  function look() {
+    return {
+      cpu: cpuNanoseconds(pid),
+      waited: waitedNanoseconds(pid),
+      own: process.cpuUsage(),
+      at: performance.now(),
     };
-    const fail = (error) => {
-      finished = true;
-      clearInterval(watchdog);
-      pacer.stop();
-      reject(error);
-    };
-    const finish = async () => {
-      const wall = performance.now() - begin;
-      const busy = pacer.stop();
-      const own = process.cpuUsage(ownBefore);
-      clearInterval(watchdog);
-      tally.wakeAt = Number.POSITIVE_INFINITY;
-      await sleep(GRACE_MS);
-      const cpu = cpuNanoseconds(pid) - cpuBefore;
-      const waited = waitedNanoseconds(pid) - waitedBefore;
-      if (watched) watched.counter.onText = undefined;
-      checkCounts();
-      const units = perPush === 0 ? sent : sent * perPush;
-      return {
-        pushes: sent,
-        units,
-        cpuUs: cpu / 1000 / units,
-        perSecond: (units / wall) * 1000,
-        perCpuSecond: (units / cpu) * 1e9,
-        serverBusy: cpu / 1e6 / wall,
-        serverWaited: waited / (waited + cpu),
-        // A spinning generator burns its whole CPU; only the busy part of that is its work.
-        generatorUs: napMs > 0 ? (own.user + own.system) / units : (busy * wall * 1000) / units,
-        generatorBusy: busy,
+  }
+
+  function allDone() {
+    return new Promise((resolve, reject) => {
+      let progress = -1;
+      const watchdog = setInterval(() => {
+        const now = source.answered + deliveries();
+        if (now === progress) {
+          fail(
+            new Error(
+              `stalled: ${source.sent} sent, ${source.answered} answered, ` +
+                `${deliveries()} of ${source.sent * perPush} deliveries arrived`,
+            ),
+          );
+        }
+        progress = now;
+      }, STALL_MS);
+      const fail = (error) => {
+        clearInterval(watchdog);
+        reject(error);
       };
-    };
-
-    /** Exact: each socket's frames; as many bytes as the watched one got; its payloads. */
-    const checkCounts = () => {
-      subscribers.forEach(({ counter, channel }, index) => {
-        const [frames, bytes] = countsBefore[index];
-        const mine = index % channels;
-        const expected = Math.floor(sent / channels) + (mine < sent % channels ? 1 : 0);
-        const got = counter.frames - frames;
-        if (got !== expected) {
-          throw new Error(`lost or doubled: ${got} of ${expected} on ${channel}, socket ${index}`);
+      const advance = () => {
+        source.advance(delivered());
+        if (perPush > 0) {
+          tally.wakeAt = framesBefore + (Math.floor(deliveries() / perPush) + 1) * perPush;
         }
-        if (channels > 1) return;
-        if (counter.bytes - bytes !== watched.counter.bytes - countsBefore[0][1]) {
-          throw new Error(`socket ${index} got other bytes than socket 0`);
+        if (source.done && delivered() === source.sent) {
+          clearInterval(watchdog);
+          resolve();
         }
-      });
-      if (!watched) return;
-      const expected = [];
-      for (let i = 0; i < sent; i += channels) expected.push(first + i);
-      // Several pushes under way on several connections have no order among themselves.
-      if (window > 1) seen.sort((a, b) => a - b);
-      if (seen.join() !== expected.join()) throw new Error("the watched socket got other pushes");
-    };
-
-    let finished = false;
-    let progress = -1;
-    const watchdog = setInterval(() => {
-      const now = answered + deliveries();
-      if (now === progress && !finished) {
-        fail(
-          new Error(
-            `stalled: ${sent} sent, ${answered} answered, ` +
-              `${deliveries()} of ${sent * perPush} deliveries arrived`,
-          ),
-        );
-      }
-      progress = now;
-    }, STALL_MS);
-
-    if (watched) watched.counter.onText = (text) => seen.push(checkedSequence(run, text, watched));
-    for (const pusher of pushers) {
-      pusher.onFailure = fail;
-      pusher.onAnswer = () => {
-        answered++;
+      };
+      source.onFailure = fail;
+      source.onChange = () => {
         pacer.active = true;
-        free.push(pusher);
         advance();
       };
-    }
-    tally.onFailure = fail;
-    tally.onWake = advance;
-    tally.pacer = pacer;
-    const cpuBefore = cpuNanoseconds(pid);
-    const waitedBefore = waitedNanoseconds(pid);
-    const ownBefore = process.cpuUsage();
-    const begin = performance.now();
-    const deadline = begin + seconds * 1000;
-    pacer.start();
-    advance();
+      tally.onFailure = fail;
+      tally.onWake = advance;
+      tally.pacer = pacer;
+      pacer.start();
+      source.start();
+      advance();
+    });
+  }
+}
+
+function lazyReaders(subscribers, sampleEvery, everyMs) {
+  return new LazyReaders(
+    subscribers.filter((_, index) => index % (sampleEvery ?? subscribers.length) !== 0),
+    everyMs,
+  );
+}
+
+/** The first is watched already, and stays so. */
+function sample(subscribers, every, latencies) {
+  subscribers.forEach(({ counter }, index) => {
+    if (index % every !== 0) return;
+    const watcher = counter.onText;
+    counter.onText = (text) => {
+      latencies.add(text);
+      watcher?.(text);
+    };
   });
+}
+
+/** Exact: each socket's frames; as many bytes as the watched one got; its payloads. */
+class Checks {
+  #run;
+  #subscribers;
+  #channels;
+  #counts;
+  #first;
+  #seen = [];
+
+  constructor(run, subscribers, channels) {
+    this.#run = run;
+    this.#subscribers = subscribers;
+    this.#channels = channels;
+    this.#first = run.sequence;
+    this.#counts = subscribers.map(({ counter }) => [counter.frames, counter.bytes]);
+  }
+
+  watch() {
+    const watched = this.#subscribers[0];
+    if (!watched) return;
+    watched.counter.onText = (text) => {
+      this.#seen.push(checkedSequence(this.#run, text, watched));
+    };
+  }
+
+  end(sent, window) {
+    const channels = this.#channels;
+    const watched = this.#subscribers[0];
+    this.#subscribers.forEach(({ counter, channel }, index) => {
+      const [frames, bytes] = this.#counts[index];
+      const mine = index % channels;
+      const expected = Math.floor(sent / channels) + (mine < sent % channels ? 1 : 0);
+      const got = counter.frames - frames;
+      if (got !== expected) {
+        throw new Error(`lost or doubled: ${got} of ${expected} on ${channel}, socket ${index}`);
+      }
+      if (channels > 1) return;
+      if (counter.bytes - bytes !== watched.counter.bytes - this.#counts[0][1]) {
+        throw new Error(`socket ${index} got other bytes than socket 0`);
+      }
+    });
+    if (!watched) return;
+    const expected = [];
+    for (let i = 0; i < sent; i += channels) expected.push(this.#first + i);
+    // Several pushes under way on several connections have no order among themselves.
+    if (window > 1) this.#seen.sort((a, b) => a - b);
+    if (this.#seen.join() !== expected.join()) {
+      throw new Error("the watched socket got other pushes");
+    }
+  }
 }

@@ -1,6 +1,7 @@
 // What every kind of run is made of: sockets that join, connections that push, one proving push.
 import { setTimeout as sleep } from "node:timers/promises";
 import { channelName, FIRST_SEQUENCE } from "./content.mjs";
+import { inBatches } from "./dialects/batch.mjs";
 import { DIALECTS } from "./dialects/index.mjs";
 import { cpuNanoseconds } from "./process-stats.mjs";
 import { Pusher } from "./pusher.mjs";
@@ -9,6 +10,8 @@ import { Subscriber, Tally } from "./subscriber.mjs";
 // No progress at all for this long means that something will never arrive.
 export const STALL_MS = 10_000;
 const CONNECTS_AT_ONCE = 128;
+// hexpush takes so many in one push.
+const CHANNELS_AT_ONCE = 1_000;
 // One source address has some 28,000 ports to one destination.
 const SOCKETS_PER_ADDRESS = 20_000;
 
@@ -20,7 +23,8 @@ export class Run {
 
   constructor(job) {
     this.job = job;
-    this.dialect = DIALECTS[job.dialect ?? "phoenix"];
+    const dialect = DIALECTS[job.dialect ?? "phoenix"];
+    this.dialect = job.perRequest === undefined ? dialect : inBatches(dialect, job.perRequest);
   }
 }
 
@@ -56,7 +60,12 @@ export async function openSubscribers(run, count) {
   const seconds = (performance.now() - begin) / 1000;
   if (dialect.settleMs !== undefined) await sleep(dialect.settleMs);
   const cpu = cpuNanoseconds(job.pid) - cpuBefore;
-  return { subscribers, opening: { cpuUs: cpu / 1000 / count, perSecond: count / seconds } };
+  const opening = {
+    cpuUs: cpu / 1000 / count,
+    perSecond: count / seconds,
+    perCpuSecond: (count / cpu) * 1e9,
+  };
+  return { subscribers, opening };
 }
 
 /** A server closes a socket from which it hears nothing for 45 s; no scenario step lasts as long. */
@@ -79,7 +88,9 @@ export async function prove(run, subscribers, pusher) {
       subscriber.counter.onText = undefined;
     };
   }
-  await pusher.ask(names, number);
+  for (let at = 0; at < names.length; at += CHANNELS_AT_ONCE) {
+    await pusher.ask(names.slice(at, at + CHANNELS_AT_ONCE), number);
+  }
   await done;
   if (right !== subscribers.length) throw new Error("a delivery of another push came");
 }

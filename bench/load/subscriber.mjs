@@ -26,6 +26,8 @@ export class Tally {
 
 export class Subscriber {
   counter;
+  /** Reads once, and again after `resume`. */
+  lazy = false;
   #dialect;
   #socket;
   #tally;
@@ -92,7 +94,7 @@ export class Subscriber {
             } catch (error) {
               fail(error);
             }
-            return true;
+            return !this.lazy;
           },
         },
       });
@@ -108,6 +110,10 @@ export class Subscriber {
 
   heartbeat() {
     this.#socket.write(this.#dialect.heartbeat);
+  }
+
+  resume() {
+    this.#socket.resume();
   }
 
   /** With a reset, so that ten thousand ports do not wait out their minute before the next run. */

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 
-const BENCH = fileURLToPath(new URL("../scripts/bench.mjs", import.meta.url));
+const BENCH = fileURLToPath(new URL("../../scripts/bench.mjs", import.meta.url));
 
 it("the bench measures hexpush beside the floor, and every delivery arrives", {
   timeout: 120_000,
