@@ -7,11 +7,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApartLoop } from "./load/apart-loop.mjs";
 import { ClosedLoop } from "./load/closed-loop.mjs";
-import { channelName } from "./load/content.mjs";
+import { API_KEY, channelName } from "./load/content.mjs";
 import { drive } from "./load/drive.mjs";
 import { residentBytes } from "./load/process-stats.mjs";
 import { heartbeat, openSubscribers, prove, Run, withPushers } from "./load/run.mjs";
-import { API_KEY } from "./servers.mjs";
 
 const UNJOINED = 99_999;
 /** As many pushes as the generator makes at once, where it only fills histories. */

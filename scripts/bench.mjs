@@ -108,12 +108,10 @@ async function measureAll() {
       halfRateOf: ___,
       ...work
     } = paced ? withRate(scenario, rate) : scenario;
-    const { dialect } = SERVERS[name];
     const server = await startServer(name, { cpu: serverCpu, collectable: work.collectable });
     said.output = server.output;
     try {
-      const job = { ...work, dialect, port: server.port, pid: server.pid };
-      const outcome = await generate(job, generatorCpu);
+      const outcome = await generate({ ...work, ...server.job }, generatorCpu);
       if (outcome.failure) throw new Error(outcome.failure);
       return outcome.phases;
     } finally {

@@ -1,5 +1,7 @@
 // What is pushed: the same channels and the same data to every server, whatever it speaks.
 
+/** Every push carries it, so that all servers read the same bytes. */
+export const API_KEY = "a-key-of-the-length-that-openssl-rand-hex-16-has";
 export const EVENT = "order.updated";
 export const FIRST_SEQUENCE = 10_000_000;
 
@@ -19,6 +21,10 @@ const UNPADDED_BYTES = `{"seq":${FIRST_SEQUENCE},"text":"${FILLER}","urgent":fal
 /** A push as hexpush takes it; its answer is the same, with an array of channels. */
 export const pushText = (channel, sequence, dataBytes) =>
   `{"channel":${JSON.stringify(channel)},"data":${dataText(sequence, dataBytes)},"event":"${EVENT}"}`;
+
+/** The frame that a subscriber gets; where a peer delivers the text that it was given, it gets this. */
+export const frameText = (channel, sequence, dataBytes) =>
+  `[null,null,${JSON.stringify(channel)},"msg",{"data":${dataText(sequence, dataBytes)},"event":"${EVENT}"}]`;
 
 /** The sequence number of delivered data; undefined where the data are not what was pushed. */
 export function sequenceOf(data) {

@@ -1,8 +1,7 @@
 // One keep-alive connection that pushes: the bytes of its request are made once, only the digits
 // of the sequence number (and of the channel) are written anew for each push.
 import { connect } from "node:net";
-import { API_KEY } from "../servers.mjs";
-import { channelName, FIRST_SEQUENCE } from "./content.mjs";
+import { API_KEY, channelName, FIRST_SEQUENCE } from "./content.mjs";
 
 const shared = Buffer.allocUnsafe(256 * 1024);
 
@@ -21,12 +20,13 @@ export class Pusher {
   #pending = "";
   #wantsBody = false;
   #waiting = false;
+  #spent = false;
   #closing = false;
   #closed = false;
 
-  constructor(dialect, { port, dataBytes }) {
+  constructor(dialect, { port, pushPort = port, dataBytes }) {
     this.#dialect = dialect;
-    this.#port = port;
+    this.#port = pushPort;
     this.#request = this.#requestBytes(channelName(0), FIRST_SEQUENCE, dataBytes);
     this.#channelAt = placesOf(channelName(0), this.#request);
     this.#sequenceAt = placesOf(String(FIRST_SEQUENCE), this.#request);
@@ -35,14 +35,7 @@ export class Pusher {
 
   open() {
     return new Promise((resolve, reject) => {
-      const fail = (error) => {
-        this.#closed = true;
-        if (this.#closing) return;
-        reject(error);
-        // A server may close an idle connection; whether that matters shows when it is used again.
-        if (this.#waiting) this.onFailure(error);
-      };
-      this.#socket = connect({
+      const socket = connect({
         port: this.#port,
         host: "127.0.0.1",
         noDelay: true,
@@ -54,9 +47,18 @@ export class Pusher {
           },
         },
       });
-      this.#socket.once("connect", resolve);
-      this.#socket.once("error", fail);
-      this.#socket.once("close", () => fail(new Error("the server closed a push connection")));
+      const fail = (error) => {
+        if (socket !== this.#socket || this.#closing || this.#spent) return;
+        this.#closed = true;
+        reject(error);
+        // A server may close an idle connection; whether that matters shows when it is used again.
+        if (this.#waiting) this.onFailure(error);
+      };
+      socket.once("connect", resolve);
+      socket.once("error", fail);
+      socket.once("close", () => fail(new Error("the server closed a push connection")));
+      this.#socket = socket;
+      this.#spent = false;
     });
   }
 
@@ -112,6 +114,8 @@ export class Pusher {
   }
 
   #write(bytes) {
+    // What is written before a connection is open goes out as soon as it is; `open` tells of failure.
+    if (this.#spent) this.open().catch(() => {});
     if (this.#closed) return this.onFailure(new Error("the server closed a push connection"));
     this.#waiting = true;
     this.#socket.write(bytes);
@@ -127,6 +131,7 @@ export class Pusher {
     }
     this.#pending = "";
     this.#waiting = false;
+    this.#spent = this.#dialect.closesAfterAnswer === true;
     const wrong =
       !this.#dialect.accepted.test(text) ||
       size === undefined ||

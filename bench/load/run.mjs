@@ -1,4 +1,5 @@
 // What every kind of run is made of: sockets that join, connections that push, one proving push.
+import { setTimeout as sleep } from "node:timers/promises";
 import { channelName, FIRST_SEQUENCE } from "./content.mjs";
 import { inBatches } from "./dialects/batch.mjs";
 import { DIALECTS } from "./dialects/index.mjs";
@@ -54,8 +55,10 @@ export async function openSubscribers(run, count) {
       await subscribers[index].open({ port: job.port, localAddress });
     }
   };
-  await Promise.all(Array.from({ length: CONNECTS_AT_ONCE }, lane));
+  const lanes = dialect.joinsAtOnce ?? CONNECTS_AT_ONCE;
+  await Promise.all(Array.from({ length: lanes }, lane));
   const seconds = (performance.now() - begin) / 1000;
+  if (dialect.settleMs !== undefined) await sleep(dialect.settleMs);
   const cpu = cpuNanoseconds(job.pid) - cpuBefore;
   const opening = {
     cpuUs: cpu / 1000 / count,

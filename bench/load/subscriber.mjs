@@ -25,7 +25,7 @@ export class Tally {
 }
 
 export class Subscriber {
-  counter = new FrameCounter();
+  counter;
   /** Reads once, and again after `resume`. */
   lazy = false;
   #dialect;
@@ -38,6 +38,8 @@ export class Subscriber {
     this.#dialect = dialect;
     this.channel = channel;
     this.#tally = tally;
+    const { ping } = dialect;
+    this.counter = new FrameCounter(ping?.length, () => this.#socket.write(ping.reply));
   }
 
   /** Resolves once the server has confirmed the join. */
@@ -74,7 +76,7 @@ export class Subscriber {
         read = frames;
         const hello = this.#dialect.hello(this.channel);
         if (hello === undefined) joined();
-        else this.#socket.write(hello);
+        else if (hello.length > 0) this.#socket.write(hello);
         if (end + 4 - earlier < length) frames(length, end + 4 - earlier);
       };
       let read = handshake;
