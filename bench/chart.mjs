@@ -77,7 +77,7 @@ export function chart({ run, results, titles = {} }) {
     text(
       MARGIN,
       total - 16,
-      `npm run bench, ${about.date}: ${about.cpu}, ${about.cores} cores, Node ${about.node}, medians of ${about.rounds} interleaved ${about.rounds === 1 ? "round" : "rounds"}`,
+      `npm run bench, ${about.date}: ${about.cpu}, ${about.cores} cores, Node ${about.node}, medians of ${about.rounds} interleaved ${about.rounds === 1 ? "round" : "rounds"}${about.quick ? "; quick, so they mean little" : ""}`,
       "quiet",
     ),
     "</svg>\n",

@@ -21,7 +21,7 @@ export function describeRun({ rounds, quick, serverCpu, generatorCpu, maxSockets
     quick,
     pinned: serverCpu === undefined ? undefined : { server: serverCpu, generator: generatorCpu },
     maxSockets,
-    versions,
+    versions: { "uWebSockets.js": packageVersion("uWebSockets.js"), ...versions },
   };
 }
 

@@ -59,7 +59,7 @@ export const ROWS = [
     [
       "p50Ms",
       (s) =>
-        `ms from the push to the client, ${subscribers(s)}, half the floor's full rate, half within`,
+        `ms from the push to the client at half the floor's full rate, ${subscribers(s)}, half of them within`,
     ],
     ["p99Ms", "  99 in 100 within"],
   ].map(([metric, label]) => ({ scenario: "latency", phase: "rate", metric, label, kept: true })),
