@@ -26,6 +26,7 @@ interface Share {
 }
 
 interface Channel {
+  readonly name: string;
   /** Also those that are still catching up. */
   joined: number;
   /** Those that get what comes, over all shares. */
@@ -107,11 +108,16 @@ export class FanOut {
     if (group !== undefined && group.waiting.length > 0) this.#write(group);
   }
 
+  /** The same name, as the string that is kept already: thousands may come to keep it. */
+  keptName(name: string): string {
+    return this.#channels.get(name)?.name ?? name;
+  }
+
   /** A socket has joined; it gets nothing before `goLive`. */
   joined(socket: Subscriber, name: string): void {
     let channel = this.#channels.get(name);
     if (channel === undefined) {
-      channel = { joined: 0, live: 0, shares: [] };
+      channel = { name, joined: 0, live: 0, shares: [] };
       this.#channels.set(name, channel);
     }
     channel.joined++;

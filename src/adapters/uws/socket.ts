@@ -300,9 +300,10 @@ export class PhoenixTransport implements Transport, SocketDirectory {
 
   #decide(socket: OpenSocket, join: PendingJoin, decided: JoinDecision): void {
     // Asked only now: between this look at the history and what follows from it is no wait.
-    const unlessFull = this.#unlessFull(join.frame.topic, decided);
+    const channel = this.#fanOut.keptName(join.frame.topic);
+    const unlessFull = this.#unlessFull(channel, decided);
     const final = this.#catchUp?.answer(join, unlessFull) ?? unlessFull;
-    this.#run(socket, socket.session.decide(join, final));
+    this.#run(socket, socket.session.decide(join, final, channel));
   }
 
   #onDrain(socket: OpenSocket): void {

@@ -43,6 +43,8 @@ const CLOSE_UNDECODABLE = 1011;
 export const CLOSE_POLICY = 1008;
 
 const OK = "ok";
+/** What phoenix.js counts its first joins with. */
+const FIRST_REFS = Array.from({ length: 10 }, (_, n) => JSON.stringify(`${n}`));
 const UNMATCHED_TOPIC = Json.of({ reason: "unmatched topic" });
 
 /**
@@ -86,17 +88,20 @@ export class Session {
     return this.#receive(this.codec.decodeBinary(bytes));
   }
 
-  /** The policy's answer to an `authorize` effect. */
-  decide(join: PendingJoin, decision: JoinDecision): Effect[] {
+  /**
+   * The policy's answer to an `authorize` effect.
+   *
+   * @param topic the join's, as the string to keep.
+   */
+  decide(join: PendingJoin, decision: JoinDecision, topic = join.frame.topic): Effect[] {
     const { frame, replaced, waiting } = join;
-    const { topic, joinRef } = frame;
     if (this.#pending?.get(topic) !== join) return [];
     this.#pending.delete(topic);
     // An empty one would be a tenth of what an idle socket takes.
     if (this.#pending.size === 0) this.#pending = undefined;
     const effects: Effect[] = [];
     if (decision.allow === true) {
-      this.#joined(topic, joinRef);
+      this.#joined(topic, shared(frame.joinRef));
       effects.push(this.#reply(frame, OK, decision.response ?? Json.emptyObject));
     } else {
       const reason = decision.reason ?? "unauthorized";
@@ -221,4 +226,11 @@ export class Session {
   #closed(topic: string, joinRef: string): Effect {
     return { kind: "send", text: this.codec.encodeChannelEvent(topic, "phx_close", joinRef) };
   }
+}
+
+/** The same reference, as a string that other sockets keep as well where it is a usual one. */
+function shared(joinRef: string): string {
+  if (joinRef.length !== 3) return joinRef;
+  const first = FIRST_REFS[joinRef.charCodeAt(1) - 0x30];
+  return first === joinRef ? first : joinRef;
 }
