@@ -135,7 +135,7 @@ function buildInputs() {
       else files.push(path);
     }
   };
-  files.push("scripts/build-client.mjs");
+  files.push("scripts/build-client.mjs", "scripts/bundle-server.mjs");
   walk("client");
   walk("src");
   const lines = files.sort().map((file) => {
@@ -158,9 +158,12 @@ async function compile() {
     ...[tsc, "-p", "tsconfig.build.json"],
     ...["--outDir", STAGING, "--noEmitOnError"],
   ]);
-  if (code === 0) {
-    const script = at("scripts", "build-client.mjs");
-    ({ code, output } = await run(process.execPath, [script, join(STAGING, "client")]));
+  for (const [script, folder] of [
+    ["build-client.mjs", join(STAGING, "client")],
+    ["bundle-server.mjs", STAGING],
+  ]) {
+    if (code !== 0) break;
+    ({ code, output } = await run(process.execPath, [at("scripts", script), folder]));
   }
   if (code !== 0) {
     rmSync(STAGING, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 // What kinds of values there are: how the text of an environment variable is read, and what is
 // checked of a value, wherever it comes from.

@@ -16,7 +16,7 @@ import { keepsHistory } from "./channel-table.js";
 import { DirectoryHeld, DirectoryLock } from "./directory-lock.js";
 import { readHistory } from "./read-history.js";
 import type { BrokerState } from "./records.js";
-import type { Store } from "./store.js";
+import { makeDirectory, Store } from "./store.js";
 import { type FileBrokerLog, Writer } from "./writer.js";
 
 export type { FileBrokerLog } from "./writer.js";
@@ -75,11 +75,9 @@ export class FileBroker implements Broker {
     let lock: DirectoryLock | undefined;
     let store: Store | undefined;
     try {
-      // Only now: who keeps everything in memory need not have the store, nor wait for its loading.
-      const { makeDirectory, Store } = await import("./store.js");
       makeDirectory(directory);
       lock = await DirectoryLock.acquire(directory);
-      store = Store.open(directory);
+      store = await Store.open(directory);
       const writer = this.#writer(store, await beginIn(store), deliver);
       const every = this.#options.sweepEveryMs ?? SWEEP_EVERY_MS;
       const sweeps = setInterval(() => writer.sweep(), every).unref();

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readSync, statSync } from "node:fs";
 import { endianness } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { type Database, open, type RootDatabase } from "lmdb";
+import type { Database, RootDatabase } from "lmdb";
 import { CommitFailed } from "./commit-failed.js";
 import type { BrokerState } from "./records.js";
 
@@ -31,16 +31,8 @@ export class Store {
   /** The keys of `claims` in the order of their ends; nothing. */
   readonly claimEnds: Database<Buffer, Buffer>;
 
-  private constructor(path: string) {
-    this.#root = open<Buffer, string>({
-      path,
-      noSubdir: true,
-      encoding: "binary",
-      // A commit is done once it is on the disk, and a failed one was never visible.
-      overlappingSync: false,
-      // What is in one `batch` is one transaction, and nothing else is.
-      eventTurnBatching: false,
-    });
+  private constructor(root: RootDatabase<Buffer, string>) {
+    this.#root = root;
     const table = <K extends MessageKey | string>(name: string) =>
       this.#root.openDB<Buffer, K>(name, { encoding: "binary" });
     const binary = (name: string) =>
@@ -54,10 +46,21 @@ export class Store {
   }
 
   /** The directory must be there. @throws where its files are not to be used. */
-  static open(directory: string): Store {
+  static async open(directory: string): Promise<Store> {
+    // Only now: who keeps everything in memory need not have the library, nor wait for its loading.
+    const { open } = await import("lmdb");
     const path = join(directory, "broker.mdb");
     checkFile(path);
-    const store = new Store(path);
+    const root = open<Buffer, string>({
+      path,
+      noSubdir: true,
+      encoding: "binary",
+      // A commit is done once it is on the disk, and a failed one was never visible.
+      overlappingSync: false,
+      // What is in one `batch` is one transaction, and nothing else is.
+      eventTurnBatching: false,
+    });
+    const store = new Store(root);
     // A file's name is on the disk once its directory is.
     syncDirectory(directory);
     return store;

@@ -2,6 +2,7 @@ import type { Identity } from "../../domain/auth-policy.js";
 import type { SocketInfo } from "../../domain/push-listener.js";
 import type { CatchingUp, WritableSocket } from "./catch-up.js";
 import type { Subscriber, TopicSubscriber } from "./fan-out.js";
+import type { Idle } from "./idle-sockets.js";
 import type { Codec } from "./phoenix/frame.js";
 import type { Session } from "./phoenix/session.js";
 import type { Replay } from "./replay.js";
@@ -16,7 +17,7 @@ export interface SocketHandle extends WritableSocket, TopicSubscriber {
 }
 
 /** What is kept of one socket; ten thousands of these are idle at a time, so it is small. */
-export class OpenSocket implements SocketInfo, CatchingUp, Subscriber {
+export class OpenSocket implements SocketInfo, CatchingUp, Subscriber, Idle<OpenSocket> {
   /** Undefined before it opens and once it is gone. */
   ws: SocketHandle | undefined;
   /** How many runs of the session's effects are under way, one within the other. */
@@ -24,12 +25,18 @@ export class OpenSocket implements SocketInfo, CatchingUp, Subscriber {
   /** By their channels, the joins whose client has not caught up yet. */
   replays: Map<string, Replay> | undefined;
   group: SocketGroup | undefined;
+  lastFrameAt = 0;
+  silentLonger: OpenSocket | undefined;
+  silentShorter: OpenSocket | undefined;
 
   constructor(
     readonly session: Session,
-    readonly codec: Codec,
     readonly identity: Identity,
   ) {}
+
+  get codec(): Codec {
+    return this.session.codec;
+  }
 
   get transport(): string {
     return "phoenix";

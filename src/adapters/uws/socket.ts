@@ -6,7 +6,7 @@ import uws, {
 } from "uWebSockets.js";
 import type { Identity, JoinDecision } from "../../domain/auth-policy.js";
 import type { Broker } from "../../domain/broker.js";
-import { andThen } from "../../domain/maybe-promise.js";
+import { isPromise } from "../../domain/maybe-promise.js";
 import type { Message } from "../../domain/message.js";
 import type { PushListener, SocketInfo } from "../../domain/push-listener.js";
 import type { SocketDirectory, Transport, TransportCounts } from "../../domain/transport.js";
@@ -215,10 +215,8 @@ export class PhoenixTransport implements Transport, SocketDirectory {
 
   #accept(upgrade: AllowedUpgrade<HttpResponse>, context: us_socket_context_t): void {
     const { response, headers, connect, identity } = upgrade;
-    const isV1 = connect.version === "1.0.0";
-    const codec = isV1 ? codecV1 : codecV2;
-    const session = new Session(codec, this.#options.limits);
-    const socket = new OpenSocket(session, codec, identity);
+    const codec = connect.version === "1.0.0" ? codecV1 : codecV2;
+    const socket = new OpenSocket(new Session(codec, this.#options.limits), identity);
     const key = headers["sec-websocket-key"] ?? "";
     const extensions = headers["sec-websocket-extensions"] ?? "";
     response.upgrade<UserData>({ socket }, key, connect.protocol, extensions, context);
@@ -284,19 +282,27 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   }
 
   #authorize(socket: OpenSocket, join: PendingJoin): void {
-    const channel = join.frame.topic;
     const decision = this.#options.policy.authorizeJoin({
-      channel,
+      channel: join.frame.topic,
       params: join.frame.payload,
       identity: socket.identity,
     });
-    // The policy is guarded by the composition root: its promise does not reject.
-    void andThen(decision, (decided) => {
-      // Asked only now: between this look at the history and what follows from it is no wait.
-      const unlessFull = this.#unlessFull(channel, decided);
-      const final = this.#catchUp?.answer(join, unlessFull) ?? unlessFull;
-      socket.ws?.cork(() => this.#run(socket, socket.session.decide(join, final)));
-    });
+    if (isPromise(decision)) {
+      // The policy is guarded by the composition root: its promise does not reject.
+      void decision.then((decided) => {
+        socket.ws?.cork(() => this.#decide(socket, join, decided));
+      });
+    } else if (socket.ws !== undefined) {
+      // In the turn of the join's frame the socket is corked already.
+      this.#decide(socket, join, decision);
+    }
+  }
+
+  #decide(socket: OpenSocket, join: PendingJoin, decided: JoinDecision): void {
+    // Asked only now: between this look at the history and what follows from it is no wait.
+    const unlessFull = this.#unlessFull(join.frame.topic, decided);
+    const final = this.#catchUp?.answer(join, unlessFull) ?? unlessFull;
+    this.#run(socket, socket.session.decide(join, final));
   }
 
   #onDrain(socket: OpenSocket): void {

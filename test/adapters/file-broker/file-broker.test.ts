@@ -82,7 +82,7 @@ describe("FileBroker", () => {
     it("on a store of another version", async () => {
       const directory = testDirectory();
       await (await startNode(directory)).broker.stop();
-      const store = Store.open(directory);
+      const store = await Store.open(directory);
       const state = { epoch: "e", sequence: 1, forgottenTo: 0, unkept: false, format: 2 };
       await store.commit(() => store.writeState(state));
       await store.close();

@@ -6,7 +6,7 @@ import { startNode } from "./node.js";
 
 /** How many records each table has, of a broker that has stopped. */
 async function stored(directory: string) {
-  const store = Store.open(directory);
+  const store = await Store.open(directory);
   const count = (table: { getCount(): number }) => table.getCount();
   const { messages, channels, due, claims, claimEnds } = store;
   const counts = [messages, channels, due, claims, claimEnds].map(count);

@@ -12,6 +12,7 @@ import type {
 } from "../../../domain/auth-policy.js";
 import { bearerToken } from "../bearer-token.js";
 import type { Grant } from "./claims.js";
+import { jose } from "./jose.js";
 import { type KeySource, publicKeys, secretKey } from "./keys.js";
 import { DEFAULT_JWKS_TIMES, type JwksTimes, remoteKeys } from "./remote-keys.js";
 import { verifyToken } from "./verify.js";
@@ -83,6 +84,8 @@ export class JwtPolicy implements AuthPolicy {
       ...expected("audience", audience),
       ...expected("issuer", issuer),
     };
+    // From now on, so that the first client need not wait for all of it.
+    void jose();
   }
 
   authorizePush(request: PushAuthRequest): MaybePromise<PushDecision> {

@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject, subtle } from "node:crypto";
-import { createLocalJWKSet, type JWK, type JWTVerifyGetKey } from "jose";
+import type { JWK, JWTVerifyGetKey } from "jose";
+import { jose } from "./jose.js";
 
 /** Where the key of a token comes from, and which algorithms it may be used with. */
 export interface KeySource {
@@ -89,12 +90,17 @@ export function publicKeys(text: string, given?: readonly string[]): KeySource {
     throw new TypeError("the public keys hold none that can verify: RSA, P-256/384/521 or Ed25519");
   }
   if (keys.length > KEYS_MAX) throw new TypeError(`more than ${KEYS_MAX} public keys`);
-  const find = createLocalJWKSet({ keys });
+  const find = localKeys(keys);
   if (keys.some(({ kid }) => kid !== undefined)) return { algorithms, find };
   return {
     algorithms,
     find: ({ kid: _ignored, ...header }, token) => find(header, token),
   };
+}
+
+function localKeys(keys: JWK[]): JWTVerifyGetKey {
+  const set = jose().then(({ createLocalJWKSet }) => createLocalJWKSet({ keys }));
+  return async (header, token) => (await set)(header, token);
 }
 
 function readJwks(text: string): JWK[] {

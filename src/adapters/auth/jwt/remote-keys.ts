@@ -1,4 +1,5 @@
-import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from "jose";
+import type { JWTVerifyGetKey } from "jose";
+import { jose } from "./jose.js";
 import {
   algorithmsOf,
   KEYS_MAX,
@@ -72,13 +73,17 @@ export function remoteKeys(
     }
   };
 
-  const set = createRemoteJWKSet(checkedUrl(url), {
-    timeoutDuration: times.timeoutMs,
-    cooldownDuration: times.unknownKeyMs,
-    cacheMaxAge: times.maxAgeMs,
-    [customFetch]: fetchKeys,
-  });
-  const find: JWTVerifyGetKey = (header, token) => {
+  const server = checkedUrl(url);
+  const keySet = jose().then(({ createRemoteJWKSet, customFetch }) =>
+    createRemoteJWKSet(server, {
+      timeoutDuration: times.timeoutMs,
+      cooldownDuration: times.unknownKeyMs,
+      cacheMaxAge: times.maxAgeMs,
+      [customFetch]: fetchKeys,
+    }),
+  );
+  const find: JWTVerifyGetKey = async (header, token) => {
+    const set = await keySet;
     if (set.fresh && !set.reloading && Date.now() >= fetchedAt + times.refreshMs) {
       set.reload().catch(() => {
         // Reported where it failed; the keys at hand are good until their age says otherwise.

@@ -1,11 +1,6 @@
-import {
-  errors,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-  type JWTVerifyOptions,
-  jwtVerify,
-} from "jose";
+import type { errors as JoseErrors, JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } from "jose";
 import { type GrantResult, readGrant } from "./claims.js";
+import { jose } from "./jose.js";
 import { KeysUnavailable } from "./remote-keys.js";
 
 /** Longest token in bytes; what is longer is not even parsed. */
@@ -32,7 +27,7 @@ export async function verifyToken(
   try {
     return readGrant(await verifiedClaims(token, find, options));
   } catch (error) {
-    const reason = reasonOf(error);
+    const reason = reasonOf(error, (await jose()).errors);
     if (reason === undefined) fault(error);
     return { ok: false, reason: reason ?? "could not be checked" };
   }
@@ -54,6 +49,7 @@ async function verifiedClaims(
   find: JWTVerifyGetKey,
   options: JWTVerifyOptions,
 ): Promise<JWTPayload> {
+  const { errors, jwtVerify } = await jose();
   try {
     return (await jwtVerify(token, find, options)).payload;
   } catch (error) {
@@ -72,7 +68,7 @@ async function verifiedClaims(
 }
 
 /** Undefined where the token is not to blame. */
-function reasonOf(error: unknown): string | undefined {
+function reasonOf(error: unknown, errors: typeof JoseErrors): string | undefined {
   // Told where it happened, once for all tokens that waited for the keys.
   if (error instanceof KeysUnavailable) return "the keys are not available";
   if (error instanceof errors.JWTExpired) return "expired";
