@@ -1,35 +1,48 @@
-// From the runs' figures to what is printed.
-import { ROWS, TARGETS } from "./workloads.mjs";
+// From the runs' figures to what is printed. Everything here is a pure function of `Run` (below), so
+// that a run that was saved (--json) can be reported again (--from).
+//
+// Run: { about, scenarios, servers, runs }: the machine (machine.mjs), the scenarios as they were
+// run, the servers' names in the table's order, and of each fresh server its figures.
+import { ROWS } from "./rows.mjs";
+import { TARGETS } from "./targets.mjs";
 
 export class Results {
-  #runs = [];
+  #runs;
+
+  constructor(runs = []) {
+    this.#runs = [...runs];
+  }
 
   add({ server, scenario, round, phases }) {
     this.#runs.push({ server, scenario, round, phases });
   }
 
-  /** The median over the rounds, or undefined where nothing was measured. */
-  median(server, { scenario, phase, metric }) {
+  /** The median over the rounds (or the figure of one), or undefined where nothing was measured. */
+  median(server, { scenario, phase, metric, round }) {
     const figures = this.#runs
       .filter((run) => run.server === server && run.scenario === scenario)
+      .filter((run) => round === undefined || run.round === round)
       .map((run) => run.phases[phase]?.[metric])
-      .filter((figure) => figure !== undefined)
-      .sort((a, b) => a - b);
-    if (figures.length === 0) return undefined;
-    const middle = figures.length >> 1;
-    return figures.length % 2 ? figures[middle] : (figures[middle - 1] + figures[middle]) / 2;
+      .filter((figure) => typeof figure === "number");
+    return figures.length === 0 ? undefined : medianOf(figures);
   }
 
-  ratio(server, other, row) {
-    const [mine, theirs] = [this.median(server, row), this.median(other, row)];
+  /** One server's figure over another's, and of another row where one is told. */
+  ratio(server, other, row, otherRow = row) {
+    const [mine, theirs] = [this.median(server, row), this.median(other, otherRow)];
     return mine === undefined || theirs === undefined ? undefined : mine / theirs;
+  }
+
+  /** Whether a server bore the rate that it was offered; true where none was. */
+  kept(server, row) {
+    return (this.median(server, { ...row, metric: "kept" }) ?? 1) >= KEPT;
   }
 
   /** One metric of all phases of all runs, in ascending order. */
   all(metric) {
     return this.#runs
       .flatMap(({ phases }) => Object.values(phases).map((phase) => phase[metric]))
-      .filter((figure) => figure !== undefined)
+      .filter((figure) => typeof figure === "number")
       .sort((a, b) => a - b);
   }
 
@@ -38,25 +51,45 @@ export class Results {
   }
 }
 
-export function mainTable(results, scenarios, servers) {
+/** Of so many parts of the offered pushes all but 2 in 100 went out: the rest is the machine's. */
+const KEPT = 0.98;
+
+export function medianOf(figures) {
+  const sorted = [...figures].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** Rows of cells, the servers' names first; rows without a figure of these servers are left out. */
+export function mainRows({ results, scenarios, servers }) {
   const rows = [["median (times the floor)", ...servers]];
   for (const row of ROWS) {
     const scenario = scenarios.find(({ name }) => name === row.scenario);
     if (!scenario) continue;
-    const cells = servers.map((server) => {
-      const median = results.median(server, row);
-      if (median === undefined) return "-";
-      const ratio = server === "floor" ? undefined : results.ratio(server, "floor", row);
-      const figure = significant(median * (row.scale ?? 1));
-      return ratio === undefined ? figure : `${figure} (${ratio.toFixed(2)})`;
-    });
-    rows.push([row.label(scenario), ...cells]);
+    const cells = servers.map((server) => cell(results, server, row));
+    if (cells.every((text) => text === NOTHING)) continue;
+    rows.push([labelOf(row, scenario), ...cells]);
   }
-  return table(rows);
+  return rows;
+}
+
+const NOTHING = "-";
+
+function cell(results, server, row) {
+  const median = results.median(server, row);
+  if (median === undefined) return NOTHING;
+  if (row.kept && !results.kept(server, row)) return "too much";
+  const ratio = server === "floor" ? undefined : results.ratio(server, "floor", row);
+  const figure = significant(median * (row.scale ?? 1));
+  return ratio === undefined ? figure : `${figure} (${ratio.toFixed(2)})`;
+}
+
+export function labelOf(row, scenario) {
+  return typeof row.label === "function" ? row.label(scenario) : row.label;
 }
 
 /** Whether the generator could have been what was measured: its own cost in the same runs. */
-export function generatorTable(results, scenarios, servers) {
+export function generatorRows({ results, scenarios, servers }) {
   const rows = [["generator: CPU µs a unit, part of the time busy", ...servers]];
   for (const { name, phases = [] } of scenarios) {
     for (const { name: phase } of phases) {
@@ -64,12 +97,28 @@ export function generatorTable(results, scenarios, servers) {
       const cells = servers.map((server) => {
         const busy = results.median(server, at("generatorBusy"));
         const cost = results.median(server, at("generatorUs"));
-        return busy === undefined ? "-" : `${significant(cost)}, ${Math.round(busy * 100)} %`;
+        return busy === undefined ? NOTHING : `${significant(cost)}, ${percent(busy)}`;
       });
-      rows.push([`${name} ${phase}`, ...cells]);
+      if (cells.some((text) => text !== NOTHING)) rows.push([`${name} ${phase}`, ...cells]);
     }
   }
-  return rows.length > 1 ? table(rows) : "";
+  return rows;
+}
+
+/** What the generator itself adds to a latency, where latencies were measured. */
+export function lagRows({ results, scenarios, servers }) {
+  const rows = [["ms from a frame's arrival to its reading: mean, 99 in 100", ...servers]];
+  for (const { name, phases = [] } of scenarios) {
+    for (const { name: phase } of phases) {
+      const cells = servers.map((server) => {
+        const mean = results.median(server, { scenario: name, phase, metric: "lagMeanMs" });
+        const most = results.median(server, { scenario: name, phase, metric: "lagP99Ms" });
+        return mean === undefined ? NOTHING : `${significant(mean)}, ${significant(most)}`;
+      });
+      if (cells.some((text) => text !== NOTHING)) rows.push([`${name} ${phase}`, ...cells]);
+    }
+  }
+  return rows;
 }
 
 /** A warning where others ran on the server's CPU, or nothing. */
@@ -79,27 +128,55 @@ export function disturbance(results) {
   if (median < 0.05) return "";
   return (
     `The machine was busy: of the time in which it could have run, a server waited ` +
-    `${Math.round(median * 100)} % for its CPU (median).\n` +
+    `${percent(median)} for its CPU (median).\n` +
     "Rates suffer at once, CPU times a little; ratios of so disturbed a run are rough."
   );
 }
 
-export function targetLines(results) {
-  return TARGETS.flatMap(({ text, row, atMost, atLeast, server = "hexpush", of }) => {
-    const figure = of === undefined ? results.median(server, row) : results.ratio(server, of, row);
+/** What hexpush had to reach and what it did; targets without a figure in this run are left out. */
+export function reached(results) {
+  return TARGETS.flatMap((target) => {
+    const { text, row, atMost, atLeast, server = "hexpush", of, over, orAs } = target;
+    const share = (name) => results.ratio(name, of ?? name, row, over);
+    const figure = of || over ? share(server) : results.median(server, row);
     if (figure === undefined) return [];
-    const reached = atMost === undefined ? figure >= atLeast : figure <= atMost;
-    return [`${reached ? "reached    " : "NOT reached"}  ${text}: ${significant(figure)}`];
+    const against = orAs === undefined ? undefined : share(orAs);
+    const most = Math.max(atMost ?? Number.POSITIVE_INFINITY, against ?? 0);
+    const bore = results.kept(server, row);
+    const ok = bore && (atLeast === undefined ? figure <= most : figure >= atLeast);
+    const notes = [];
+    if (against !== undefined) notes.push(`the floor's ${significant(against)}`);
+    if (!bore) notes.push("it could not bear the rate");
+    if (row.metric === "perSecond") notes.push(...boundBy(results, row, [server, of ?? server]));
+    return [{ ok, text, figure: [significant(figure), ...notes].join("; ") }];
   });
 }
 
-function significant(figure) {
+/** A rate at which the generator had hardly any time left is the generator's. */
+function boundBy(results, row, servers) {
+  const bound = servers.filter(
+    (server) => (results.median(server, { ...row, metric: "generatorBusy" }) ?? 0) > 0.95,
+  );
+  return bound.length === 0 ? [] : [`the generator bounds ${[...new Set(bound)].join(" and ")}`];
+}
+
+export function targetLines(results) {
+  return reached(results).map(
+    ({ ok, text, figure }) => `${ok ? "reached    " : "NOT reached"}  ${text}: ${figure}`,
+  );
+}
+
+const percent = (part) => `${Math.round(part * 100)} %`;
+
+export function significant(figure) {
   const size = Math.abs(figure);
   if (size >= 1000) return Math.round(figure).toLocaleString("en");
   return figure.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
 }
 
-function table(rows) {
+/** For a terminal; nothing where there is but the head. */
+export function table(rows) {
+  if (rows.length < 2) return "";
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   return rows
     .map((row) =>

@@ -2,23 +2,25 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { get } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { lastingPort } from "../scripts/lasting-port.mjs";
-
-/** Every push carries it, so that all servers read the same bytes. */
-export const API_KEY = "a-key-of-the-length-that-openssl-rand-hex-16-has";
+import { API_KEY } from "./load/content.mjs";
+import { family } from "./load/process-stats.mjs";
+import { PEERS } from "./peers.mjs";
 
 const local = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /**
  * The catalogue. To add a peer, add an entry: `args` are Node's arguments (or `command`, for
  * another program), `env` what it needs to listen on 127.0.0.1 and the given port, and a fresh
- * directory where it asks for one (`scratch`), `missing` a sentence where it cannot run here, `only`
- * the workloads that it is there for.
+ * directory where it asks for one (`scratch`), and a second port where it takes pushes on another
+ * (`pushesApart`), `tidy` where it is several processes, `dialect` its protocol where that is not Phoenix's, `missing` a sentence where it
+ * cannot run here, `only` the workloads that it is there for, `versions` what it is made of.
  */
 const HEXPUSH = {
   args: [local("../dist/main.js"), "serve"],
@@ -76,12 +78,11 @@ export const SERVERS = {
       existsSync(SERVERS["hexpush-other"].args[0]) ? undefined : "--other names no built checkout",
     only: ["fanout-1k", "channels-1k", "post", "post-1k"],
   },
-  "koa-ws": {
-    title: "koa + ws",
-    args: [local("servers/koa-ws.mjs")],
-    env: (port) => ({ PORT: String(port) }),
-  },
+  ...PEERS,
 };
+
+/** A server that does not end at SIGTERM within this time is killed. */
+const TIDY_MS = 2_000;
 
 const started = new Set();
 /** Of servers that keep something on the disk. */
@@ -89,9 +90,28 @@ const directories = new Set();
 
 // Whatever ends this process, the servers and generators that it started (and no others) end too.
 process.on("exit", () => {
-  for (const child of started) child.kill("SIGKILL");
+  for (const child of started) killFamily(child);
   for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 });
+
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+]) {
+  process.once(signal, () => process.exit(code));
+}
+
+/** A server may be several processes, and those outlive the first one's end. */
+function killFamily(child) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  for (const pid of family(child.pid)) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It was quicker.
+    }
+  }
+}
 
 /**
  * Starts a program with the open-file limit raised as far as it goes, pinned to a CPU where
@@ -110,18 +130,25 @@ export function launch(command, { cpu, env = {}, stdio }) {
 }
 
 /** Starts a server of the catalogue and resolves once it accepts connections. */
-export async function startServer(name, { cpu, collectable = false } = {}) {
+export async function startServer(
+  name,
+  { cpu, collectable = false, isUp = SERVERS[name].isUp ?? accepts, everyMs = 25 } = {},
+) {
   const server = SERVERS[name];
   const port = await lastingPort();
+  const pushPort = server.pushesApart ? await lastingPort() : undefined;
   const preload = collectable ? ["--import", local("servers/gc-on-signal.mjs")] : [];
-  const command = server.command?.(port) ?? [process.execPath, ...preload, ...server.args];
   const directory = server.scratch
     ? mkdtempSync(join(dataDirectory(), "hexpush-bench-"))
     : undefined;
   if (directory) directories.add(directory);
+  const command = server.command?.(port, directory) ?? [
+    ...[process.execPath, ...preload, ...server.args],
+  ];
+  const launched = performance.now();
   const child = launch(command, {
     cpu,
-    env: { NODE_ENV: "production", ...server.env(port, directory) },
+    env: { NODE_ENV: "production", ...server.env(port, directory, pushPort) },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
@@ -132,26 +159,44 @@ export async function startServer(name, { cpu, collectable = false } = {}) {
   child.stderr.on("data", keep);
 
   const deadline = Date.now() + 20_000;
-  while (!(await accepts(port))) {
+  while (!(await isUp(port))) {
     if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
-      child.kill("SIGKILL");
+      killFamily(child);
       throw new Error(`${name} did not start on port ${port}\n${output}`);
     }
-    await sleep(25);
+    await sleep(everyMs);
   }
+  const upMs = performance.now() - launched;
   return {
     name,
-    port,
-    pid: child.pid,
+    /** What the generator must know of it; the signal to collect garbage is for Node alone. */
+    job: {
+      ...{ port, pushPort, pid: child.pid, dialect: server.dialect },
+      collectable: collectable && server.command === undefined,
+    },
+    /** From its start until it was seen to be up. */
+    upMs,
     output: () => output,
     async stop() {
       if (child.exitCode === null && child.signalCode === null) {
-        child.kill("SIGKILL");
-        await once(child, "exit");
+        // What has children ends them itself, and waits for them.
+        if (server.tidy) {
+          child.kill("SIGTERM");
+          await Promise.race([once(child, "exit"), sleep(TIDY_MS)]);
+        }
+        killFamily(child);
+        if (started.has(child)) await once(child, "exit");
       }
-      if (directory) rmSync(directory, { recursive: true, force: true });
+      if (directory) rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** For how many ms a fresh server lets the first that asks for /health/ready wait. */
+export async function timeToReady(name, { cpu }) {
+  const server = await startServer(name, { cpu, isUp: answers, everyMs: 2 });
+  await server.stop();
+  return server.upMs;
 }
 
 const TMPFS = 0x01021994;
@@ -165,6 +210,18 @@ export function dataDirectory() {
 function cleanEnvironment() {
   const unwanted = /^(HEXPUSH_|NODE_OPTIONS$|PORT$)/;
   return Object.fromEntries(Object.entries(process.env).filter(([key]) => !unwanted.test(key)));
+}
+
+/** Any answer but "not yet" (503): only hexpush knows the route. */
+function answers(port) {
+  return new Promise((resolve) => {
+    const request = get({ port, host: "127.0.0.1", path: "/health/ready", agent: false });
+    request.once("error", () => resolve(false));
+    request.once("response", (response) => {
+      response.resume();
+      resolve(response.statusCode !== 503);
+    });
+  });
 }
 
 function accepts(port) {

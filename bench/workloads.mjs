@@ -1,55 +1,125 @@
-// What is measured, what the table shows of it, and what hexpush has to reach.
+// What is measured. What the table shows of it is in rows.mjs, what has to be reached in targets.mjs.
+//
+// A scenario is one fresh server and one generator; it is what the generator gets as its job. Its
+// phases share the sockets. A phase is
+// - a closed loop: `window` connections push, each again once its last push was answered (with one,
+//   once it has arrived at everybody), `pushes` of them or for so many `seconds`;
+// - or one that pushes from a thread of its own (`apart`), where deliveries may lag `lag` pushes
+//   behind: as a closed loop, or `rate` pushes a second at fixed times;
+// with an unmeasured one of the same kind before it (`warm`). `napMs` is how long the generator
+// naps between reads, `sampleEvery` and `lazyMs` are drive.mjs's.
+//
+// `servers`: those that it is for, where it is not for all; `unhurried`: left out of a quick run,
+// unless it is asked for by name; `halfRateOf`: the rate of its phases is half of what that server
+// bears in that scenario and phase.
 
-/** A scenario is one fresh server and one generator; its phases share the sockets. */
+const HEXPUSH_ONLY = ["hexpush", "hexpush-no-history", "hexpush-file", "hexpush-other"];
+/** More sockets would take minutes to open. */
+const MOST_SOCKETS = 100_000;
+
 export function scenarios({ quick, maxSockets }) {
   const sockets = (count) => Math.min(quick ? Math.ceil(count / 10) : count, maxSockets);
+  const most = Math.min(maxSockets, MOST_SOCKETS);
+  const few = (count, part) => (quick ? Math.ceil(count / part) : count);
   const phase = (name, window, pushes, seconds, warmPushes, napMs) => ({
     name,
     window,
-    pushes: quick ? Math.ceil(pushes / 20) : pushes,
+    pushes: few(pushes, 20),
     seconds,
     // Enough for V8 to have compiled the hot paths, on both sides.
-    warm: { pushes: quick ? Math.ceil(warmPushes / 10) : warmPushes, seconds: 4 },
+    warm: { pushes: few(warmPushes, 10), seconds: 4 },
     napMs,
   });
-  const warmRoute = { pushes: quick ? 500 : 8_000, seconds: 4 };
+  // Nobody waits for what is read here, so many frames are read together.
+  const answered = (pushes, seconds, warmPushes) => ({
+    ...phase("answered", 1, pushes, seconds, warmPushes, 15),
+    apart: true,
+    lag: 64,
+  });
+  const warmRoute = { pushes: few(8_000, 16), seconds: 4 };
+  const fanout = (count, phases, more = {}) => ({
+    name: `fanout-${short(count)}`,
+    sockets: sockets(count),
+    channels: 1,
+    warmRoute,
+    phases,
+    ...more,
+  });
+  const spread = (count, more = {}) => ({
+    name: `channels-${short(count)}`,
+    sockets: sockets(count),
+    channels: sockets(count),
+    warmRoute,
+    phases: [phase("x16", 16, 40_000, 2, 5_000, 0)],
+    ...more,
+  });
+  /** Pushes at fixed times; latencies are taken from every twentieth socket. */
+  const atRate = (rate, seconds, window, more = {}) => ({
+    name: "rate",
+    apart: true,
+    rate,
+    window,
+    lag: 100,
+    seconds: quick ? 1 : seconds,
+    warm: { seconds: quick ? 0.5 : 1.5 },
+    napMs: 0.1,
+    sampleEvery: 20,
+    ...more,
+  });
+  // The same as others at another size: no need for it where the question is whether it runs.
+  const scale = { servers: ["floor", "hexpush"], unhurried: true };
+  const posts = { sockets: 0, channels: 1, warmRoute };
   return [
+    fanout(1_000, [
+      phase("one", 1, 200, 2, 30, 0.5),
+      answered(4_000, 2, 100),
+      phase("x16", 16, 3_200, 2, 160, 0.5),
+    ]),
+    fanout(10_000, [
+      phase("one", 1, 30, 2.5, 4, 0.5),
+      answered(500, 2.5, 10),
+      phase("x16", 16, 320, 2, 16, 0.5),
+    ]),
+    fanout(10, [phase("x16", 16, 100_000, 1.5, 5_000, 0)], { ...scale, sockets: 10 }),
+    fanout(100, [phase("x16", 16, 32_000, 1.5, 1_600, 0.5)], scale),
     {
-      name: "fanout-1k",
+      name: "steady",
       sockets: sockets(1_000),
       channels: 1,
       warmRoute,
-      phases: [phase("one", 1, 200, 2, 30, 0.5), phase("x16", 16, 3_200, 2, 160, 0.5)],
+      phases: [atRate(100, 4, 16)],
     },
     {
-      name: "fanout-10k",
-      sockets: sockets(10_000),
-      channels: 1,
-      warmRoute,
-      phases: [phase("one", 1, 30, 2.5, 4, 0.5), phase("x16", 16, 320, 2, 16, 0.5)],
-    },
-    {
-      name: "channels-1k",
+      name: "latency",
       sockets: sockets(1_000),
-      channels: sockets(1_000),
-      warmRoute,
-      phases: [phase("x16", 16, 40_000, 2, 5_000, 0)],
-    },
-    {
-      name: "post",
-      sockets: 0,
       channels: 1,
       warmRoute,
-      phases: [phase("x32", 32, 100_000, 2, 8_000, 0)],
+      phases: [atRate(undefined, 3, 32, { lazyMs: 20 })],
+      halfRateOf: { server: "floor", scenario: "fanout-1k", phase: "x16" },
+    },
+    spread(1_000),
+    ...[1, 100, 10_000].map((count) =>
+      spread(count, {
+        ...scale,
+        ...(count < 1_000 ? { sockets: count, channels: count } : {}),
+      }),
+    ),
+    { name: "post", ...posts, phases: [phase("x32", 32, 100_000, 2, 8_000, 0)] },
+    {
+      name: "batch",
+      servers: ["hexpush", "hexpush-key", "hexpush-other"],
+      ...posts,
+      perRequest: 100,
+      warmRoute: { pushes: few(300, 16), seconds: 4 },
+      phases: [phase("x32", 32, 10_000, 2, 500, 0)],
     },
     {
       name: "post-1k",
-      servers: ["hexpush", "hexpush-no-history", "hexpush-file", "hexpush-other"],
-      sockets: 0,
+      servers: HEXPUSH_ONLY,
+      ...posts,
       channels: 1_000,
       // Above the size of a history, and above where the file broker begins to trim it.
       fill: quick ? 2 : 150,
-      warmRoute,
       phases: [phase("x32", 32, 100_000, 2, 8_000, 0)],
     },
     {
@@ -64,183 +134,30 @@ export function scenarios({ quick, maxSockets }) {
       seconds: 60,
       steadyLooks: quick ? 3 : 10,
     },
-    {
-      name: "memory",
+    ...[
+      { name: "memory", sockets: sockets(10_000) },
+      { name: "memory-most", sockets: quick ? Math.ceil(most / 10) : most, ...scale },
+    ].map((size) => ({
       kind: "memory",
       collectable: true,
-      sockets: sockets(10_000),
       channels: 1,
       before: quick ? 100 : 500,
       steadyLooks: quick ? 3 : 10,
-    },
+      ...size,
+    })),
+    { name: "start", kind: "start", starts: quick ? 1 : 5 },
   ];
 }
 
-const thousands = (number) => number.toLocaleString("en");
+/** The scenario with the rate of its phases told, in pushes a second. */
+export function withRate(scenario, rate) {
+  const phases = scenario.phases.map((phase) => {
+    const known = { ...phase, rate: phase.rate ?? rate };
+    const pushes = (seconds) => Math.max(1, Math.round(known.rate * seconds));
+    const warm = { ...phase.warm, pushes: pushes(phase.warm.seconds) };
+    return { ...known, pushes: pushes(phase.seconds), warm };
+  });
+  return { ...scenario, phases };
+}
 
-/** The table's rows. `better` tells which way the ratio to the floor is to be read. */
-export const ROWS = [
-  {
-    scenario: "fanout-1k",
-    phase: "one",
-    metric: "cpuUs",
-    label: ({ sockets }) =>
-      `CPU µs a delivery, ${thousands(sockets)} subscribers, one push at a time`,
-  },
-  {
-    scenario: "fanout-1k",
-    phase: "x16",
-    metric: "cpuUs",
-    label: () => "  the same, 16 pushes in flight",
-  },
-  {
-    scenario: "fanout-10k",
-    phase: "one",
-    metric: "cpuUs",
-    label: ({ sockets }) =>
-      `CPU µs a delivery, ${thousands(sockets)} subscribers, one push at a time`,
-  },
-  {
-    scenario: "fanout-10k",
-    phase: "x16",
-    metric: "cpuUs",
-    label: () => "  the same, 16 pushes in flight",
-  },
-  {
-    scenario: "channels-1k",
-    phase: "x16",
-    metric: "cpuUs",
-    label: ({ channels }) => `CPU µs a push, ${thousands(channels)} channels of one subscriber`,
-  },
-  {
-    scenario: "post",
-    phase: "x32",
-    metric: "perSecond",
-    label: () => "POST a second, no subscriber, 32 connections (more is better)",
-  },
-  { scenario: "post", phase: "x32", metric: "cpuUs", label: () => "  CPU µs a POST" },
-  {
-    scenario: "post-1k",
-    phase: "x32",
-    metric: "perSecond",
-    label: () => "POST a second, to one after the other of 1,000 channels",
-  },
-  { scenario: "post-1k", phase: "x32", metric: "cpuUs", label: () => "  CPU µs a POST" },
-  {
-    scenario: "history",
-    phase: "filled",
-    metric: "bytesPerChannel",
-    scale: 1 / 1000,
-    label: ({ messages, dataBytes }) =>
-      `kB a channel that got ${messages} messages of ${dataBytes} bytes`,
-  },
-  {
-    scenario: "memory",
-    phase: "idle",
-    metric: "bytesPerSocket",
-    scale: 1 / 1024,
-    label: ({ sockets }) => `KiB an idle joined socket, ${thousands(sockets)} sockets`,
-  },
-  { scenario: "memory", phase: "open", metric: "cpuUs", label: () => "CPU µs a connect and join" },
-];
-
-/**
- * hexpush's figure (or that of `server`) is held against another server's, times a factor; without
- * `of`, against a bound.
- */
-export const TARGETS = [
-  {
-    text: "CPU per delivery at 1,000 subscribers at most 1.25 times the floor",
-    row: { scenario: "fanout-1k", phase: "one", metric: "cpuUs" },
-    atMost: 1.25,
-    of: "floor",
-  },
-  {
-    text: "  the same with 16 pushes in flight",
-    row: { scenario: "fanout-1k", phase: "x16", metric: "cpuUs" },
-    atMost: 1.25,
-    of: "floor",
-  },
-  {
-    text: "POST throughput at least that of Koa on node:http",
-    row: { scenario: "post", phase: "x32", metric: "perSecond" },
-    atLeast: 1,
-    of: "koa-ws",
-  },
-  {
-    text: "  the same a second of CPU time (on a busy machine, the one to believe)",
-    row: { scenario: "post", phase: "x32", metric: "perCpuSecond" },
-    atLeast: 1,
-    of: "koa-ws",
-  },
-  {
-    text: "CPU per POST with API keys at most 1.05 times that without",
-    row: { scenario: "post", phase: "x32", metric: "cpuUs" },
-    atMost: 1.05,
-    server: "hexpush-key",
-    of: "hexpush",
-  },
-  {
-    text: "CPU per delivery at 1,000 subscribers with history at most 1.1 times that without",
-    row: { scenario: "fanout-1k", phase: "one", metric: "cpuUs" },
-    atMost: 1.1,
-    of: "hexpush-no-history",
-  },
-  {
-    text: "  the same with 16 pushes in flight",
-    row: { scenario: "fanout-1k", phase: "x16", metric: "cpuUs" },
-    atMost: 1.1,
-    of: "hexpush-no-history",
-  },
-  {
-    text: "POST throughput on the file broker at least half of that in memory",
-    row: { scenario: "post", phase: "x32", metric: "perSecond" },
-    atLeast: 0.5,
-    server: "hexpush-file",
-    of: "hexpush",
-  },
-  {
-    text: "  a second of CPU time (on a busy machine, the one to believe)",
-    row: { scenario: "post", phase: "x32", metric: "perCpuSecond" },
-    atLeast: 0.5,
-    server: "hexpush-file",
-    of: "hexpush",
-  },
-  {
-    text: "  the same over 1,000 channels",
-    row: { scenario: "post-1k", phase: "x32", metric: "perSecond" },
-    atLeast: 0.5,
-    server: "hexpush-file",
-    of: "hexpush",
-  },
-  {
-    text: "  a second of CPU time",
-    row: { scenario: "post-1k", phase: "x32", metric: "perCpuSecond" },
-    atLeast: 0.5,
-    server: "hexpush-file",
-    of: "hexpush",
-  },
-  {
-    text: "bytes of memory that a history of 100 messages of 200 bytes costs at most 60,000",
-    row: { scenario: "history", phase: "filled", metric: "bytesPerChannel" },
-    atMost: 60_000,
-  },
-  ...[
-    ["fanout-1k", "one", "CPU per delivery without history at most 1.05 times the other build's"],
-    ["fanout-1k", "x16", "  the same with 16 pushes in flight"],
-    ["post", "x32", "CPU per POST without history at most 1.05 times the other build's"],
-    ["post-1k", "x32", "  the same over 1,000 channels"],
-  ].map(([scenario, phase, text]) => ({
-    text,
-    row: { scenario, phase, metric: "cpuUs" },
-    atMost: 1.05,
-    server: "hexpush-no-history",
-    of: "hexpush-other",
-  })),
-  {
-    text: "memory per idle joined socket at most 3 times the floor",
-    row: { scenario: "memory", phase: "idle", metric: "bytesPerSocket" },
-    atMost: 3,
-    of: "floor",
-  },
-];
+const short = (count) => (count < 1_000 ? String(count) : `${count / 1_000}k`);

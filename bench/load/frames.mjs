@@ -22,10 +22,19 @@ export class FrameCounter {
   /** A function that gets each text; while undefined, payloads are skipped unseen. */
   onText = undefined;
 
+  #ping;
+  #onPing;
   #skip = 0;
+  #length = 0;
   #opcode = 0;
   #head = [];
   #kept = [];
+
+  /** A text of `ping` bytes is not counted, but told to `onPing`; there is none unless told. */
+  constructor(ping = -1, onPing = () => {}) {
+    this.#ping = ping;
+    this.#onPing = onPing;
+  }
 
   /** Takes `end` bytes; returns how many data frames ended in them. */
   feed(buffer, end, begin = 0) {
@@ -73,7 +82,7 @@ export class FrameCounter {
     if ((first & 0xf0) !== 0x80) throw new Error("a fragmented or compressed frame, not asked for");
     this.#opcode = first & 0x0f;
     this.#skip = length;
-    this.bytes += length;
+    this.#length = length;
     if (length === 0) this.#ended();
   }
 
@@ -82,6 +91,8 @@ export class FrameCounter {
     this.#kept = [];
     if (this.#opcode === 8) throw new Error("the server closed a socket");
     if (this.#opcode !== 1) return;
+    if (this.#length === this.#ping) return this.#onPing();
+    this.bytes += this.#length;
     this.frames++;
     this.onText?.(text);
   }

@@ -1,4 +1,4 @@
-// Keeps the generator's event loop from ever sleeping inside the kernel's poll.
+// Keeps a thread's event loop from ever sleeping inside the kernel's poll.
 //
 // A process that sleeps in poll must be woken by whoever writes to it, and the writer, the server
 // under test, pays for that with its own CPU time: the more often the generator falls asleep, the
@@ -14,8 +14,11 @@ export class Pacer {
   #last = 0;
   #idle = 0;
   #begin = 0;
+  #turns = [];
   /** Set by whoever handled an event; a turn of a spinning loop without one was idle. */
   active = false;
+  /** Called in each turn, once all that had come was read. */
+  onTurn = () => {};
 
   constructor(intervalMs) {
     this.#interval = intervalMs;
@@ -27,6 +30,7 @@ export class Pacer {
     this.#begin = this.#last = performance.now();
     const turn = () => {
       if (!this.#running) return;
+      this.onTurn();
       const now = performance.now();
       if (this.#interval > 0) {
         Atomics.wait(cell, 0, 0, this.#interval);
@@ -34,8 +38,9 @@ export class Pacer {
       } else {
         if (!this.active) this.#idle += now - this.#last;
         this.active = false;
-        this.#last = now;
       }
+      this.#turns.push(now - this.#last);
+      this.#last = now;
       setImmediate(turn);
     };
     setImmediate(turn);
@@ -47,4 +52,29 @@ export class Pacer {
     const wall = performance.now() - this.#begin;
     return 1 - this.#idle / wall;
   }
+
+  /** For how long what came lay unread, in ms. */
+  lag() {
+    return readingLag(this.#turns);
+  }
+}
+
+/**
+ * What comes at any moment is read in the turn after the one in which it came, so it waits for the
+ * rest of its turn: half of one in the mean, where long turns meet more of what comes than short
+ * ones. `p99`: 99 in 100 wait no longer.
+ */
+export function readingLag(turns) {
+  const total = turns.reduce((sum, ms) => sum + ms, 0);
+  if (total === 0) return { mean: 0, p99: 0 };
+  const mean = turns.reduce((sum, ms) => sum + ms * ms, 0) / (2 * total);
+  const waitingLonger = (ms) => turns.reduce((sum, turn) => sum + Math.max(0, turn - ms), 0);
+  let low = 0;
+  let high = turns.reduce((most, ms) => Math.max(most, ms), 0);
+  while (high - low > 0.001) {
+    const middle = (low + high) / 2;
+    if (waitingLonger(middle) > total / 100) low = middle;
+    else high = middle;
+  }
+  return { mean, p99: high };
 }

@@ -13,15 +13,19 @@ export function cpuNanoseconds(pid) {
 }
 
 /**
- * For how many nanoseconds the main thread was ready to run, but others had its CPU; 0 where the
- * kernel doesn't tell.
+ * For how many nanoseconds a main thread was ready to run, but others had its CPU (other processes
+ * of the same server too); 0 where the kernel doesn't tell.
  */
 export function waitedNanoseconds(pid) {
-  try {
-    return Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[1]);
-  } catch {
-    return 0;
+  let total = 0;
+  for (const one of family(pid)) {
+    try {
+      total += Number(readFileSync(`/proc/${one}/schedstat`, "utf8").split(" ")[1]);
+    } catch {
+      // A kernel without schedstat.
+    }
   }
+  return total;
 }
 
 export function residentBytes(pid) {
@@ -44,7 +48,8 @@ function threadNanoseconds(directory) {
   }
 }
 
-function family(pid) {
+/** A process, its children, and theirs. */
+export function family(pid) {
   const all = [pid];
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     let children = "";

@@ -1,45 +1,16 @@
 // One keep-alive connection that pushes: the bytes of its request are made once, only the digits
 // of the sequence number (and of the channel) are written anew for each push.
 import { connect } from "node:net";
-import { API_KEY } from "../servers.mjs";
-
-export const EVENT = "order.updated";
-export const FIRST_SEQUENCE = 10_000_000;
-
-const FILLER = "The parcel has left the warehouse and will be with you between nine and noon.";
+import { API_KEY, channelName, FIRST_SEQUENCE } from "./content.mjs";
 
 const shared = Buffer.allocUnsafe(256 * 1024);
-
-/** All channel names have the same length, so that one can overwrite another in the bytes. */
-export const channelName = (index) => `bench:${String(index).padStart(5, "0")}`;
-
-/** The data of a push as JSON text; of so many bytes, where that is more than it has of itself. */
-export const dataText = (sequence, bytes = 0) => {
-  const text = FILLER.padEnd(FILLER.length + bytes - UNPADDED_BYTES, ".");
-  return `{"seq":${sequence},"text":"${text}","urgent":false}`;
-};
-
-const UNPADDED_BYTES = `{"seq":${FIRST_SEQUENCE},"text":"${FILLER}","urgent":false}`.length;
-
-/** What a correct server answers to a push, to the byte. */
-export const answerText = (channels, sequence, dataBytes) =>
-  `{"channel":${JSON.stringify(channels)},"data":${dataText(sequence, dataBytes)},"event":"${EVENT}"}`;
-
-function requestBytes(port, channel, sequence, dataBytes) {
-  const data = dataText(sequence, dataBytes);
-  const body = `{"channel":${JSON.stringify(channel)},"data":${data},"event":"${EVENT}"}`;
-  return Buffer.from(
-    `POST /api/push HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: application/json\r\n` +
-      `Authorization: Bearer ${API_KEY}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
-}
 
 export class Pusher {
   /** Called with the answer's body, or with nothing where the body was not asked for. */
   onAnswer = () => {};
   onFailure = () => {};
 
+  #dialect;
   #port;
   #socket;
   #request;
@@ -49,27 +20,22 @@ export class Pusher {
   #pending = "";
   #wantsBody = false;
   #waiting = false;
+  #spent = false;
   #closing = false;
   #closed = false;
 
-  constructor(port, dataBytes) {
-    this.#port = port;
-    this.#request = requestBytes(port, channelName(0), FIRST_SEQUENCE, dataBytes);
-    this.#channelAt = this.#request.indexOf(channelName(0));
-    this.#sequenceAt = this.#request.indexOf(String(FIRST_SEQUENCE));
-    this.#expected = answerText([channelName(0)], FIRST_SEQUENCE, dataBytes).length;
+  constructor(dialect, { port, pushPort = port, dataBytes }) {
+    this.#dialect = dialect;
+    this.#port = pushPort;
+    this.#request = this.#requestBytes(channelName(0), FIRST_SEQUENCE, dataBytes);
+    this.#channelAt = placesOf(channelName(0), this.#request);
+    this.#sequenceAt = placesOf(String(FIRST_SEQUENCE), this.#request);
+    this.#expected = dialect.answerBytes([channelName(0)], FIRST_SEQUENCE, dataBytes);
   }
 
   open() {
     return new Promise((resolve, reject) => {
-      const fail = (error) => {
-        this.#closed = true;
-        if (this.#closing) return;
-        reject(error);
-        // A server may close an idle connection; whether that matters shows when it is used again.
-        if (this.#waiting) this.onFailure(error);
-      };
-      this.#socket = connect({
+      const socket = connect({
         port: this.#port,
         host: "127.0.0.1",
         noDelay: true,
@@ -81,21 +47,44 @@ export class Pusher {
           },
         },
       });
-      this.#socket.once("connect", resolve);
-      this.#socket.once("error", fail);
-      this.#socket.once("close", () => fail(new Error("the server closed a push connection")));
+      const fail = (error) => {
+        if (socket !== this.#socket || this.#closing || this.#spent) return;
+        this.#closed = true;
+        reject(error);
+        // A server may close an idle connection; whether that matters shows when it is used again.
+        if (this.#waiting) this.onFailure(error);
+      };
+      socket.once("connect", resolve);
+      socket.once("error", fail);
+      socket.once("close", () => fail(new Error("the server closed a push connection")));
+      this.#socket = socket;
+      this.#spent = false;
     });
   }
 
   /** Only when the last push was answered: its bytes are overwritten. */
   send(channelIndex, sequence) {
-    this.#request.latin1Write(channelName(channelIndex), this.#channelAt);
-    this.#request.latin1Write(String(sequence), this.#sequenceAt);
+    const channel = channelName(channelIndex);
+    for (const at of this.#channelAt) this.#request.latin1Write(channel, at);
+    for (const at of this.#sequenceAt) this.#request.latin1Write(String(sequence), at);
     this.#write(this.#request);
   }
 
-  /** A push outside the measurement, whose answer is compared to the byte by the caller. */
-  ask(channel, sequence) {
+  /**
+   * A push outside the measurement, whose answer is compared to the byte; one request for each
+   * channel where the server takes no list.
+   */
+  async ask(channels, sequence) {
+    const pushes = this.#dialect.takesSeveral ? [channels] : channels.map((channel) => [channel]);
+    for (const names of pushes) {
+      const body = await this.#askOne(names.length > 1 ? names : names[0], sequence);
+      if (!this.#dialect.isAnswer(body, names, sequence)) {
+        throw new Error(`an unexpected answer: ${body}`);
+      }
+    }
+  }
+
+  #askOne(channel, sequence) {
     return new Promise((resolve, reject) => {
       const { onAnswer, onFailure } = this;
       this.#wantsBody = true;
@@ -106,7 +95,7 @@ export class Pusher {
         resolve(body);
       };
       this.onFailure = reject;
-      this.#write(requestBytes(this.#port, channel, sequence));
+      this.#write(this.#requestBytes(channel, sequence));
     });
   }
 
@@ -115,7 +104,18 @@ export class Pusher {
     this.#socket.resetAndDestroy();
   }
 
+  #requestBytes(channel, sequence, dataBytes) {
+    const { path, type, body } = this.#dialect.request(channel, sequence, dataBytes);
+    return Buffer.from(
+      `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${this.#port}\r\nContent-Type: ${type}\r\n` +
+        `Authorization: Bearer ${API_KEY}\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    );
+  }
+
   #write(bytes) {
+    // What is written before a connection is open goes out as soon as it is; `open` tells of failure.
+    if (this.#spent) this.open().catch(() => {});
     if (this.#closed) return this.onFailure(new Error("the server closed a push connection"));
     this.#waiting = true;
     this.#socket.write(bytes);
@@ -131,11 +131,12 @@ export class Pusher {
     }
     this.#pending = "";
     this.#waiting = false;
+    this.#spent = this.#dialect.closesAfterAnswer === true;
     const wrong =
-      !text.startsWith("HTTP/1.1 200 ") ||
+      !this.#dialect.accepted.test(text) ||
       size === undefined ||
       text.length !== headEnd + 4 + size ||
-      (!this.#wantsBody && size !== this.#expected);
+      (!this.#wantsBody && this.#expected !== undefined && size !== this.#expected);
     if (wrong) this.onFailure(new Error(`an unexpected answer: ${text.slice(0, 400)}`));
     else this.onAnswer(this.#wantsBody ? text.slice(headEnd + 4) : undefined);
   }
@@ -144,4 +145,10 @@ export class Pusher {
 function contentLength(text, headEnd) {
   const match = /\r\ncontent-length: ?(\d+)\r\n/i.exec(text.slice(0, headEnd + 2));
   return match ? Number(match[1]) : undefined;
+}
+
+function placesOf(text, bytes) {
+  const places = [];
+  for (let at = bytes.indexOf(text); at !== -1; at = bytes.indexOf(text, at + 1)) places.push(at);
+  return places;
 }

@@ -1,11 +1,10 @@
 // One client socket: connects, joins its channel, and counts what arrives.
 import { connect } from "node:net";
-import { clientFrame, FrameCounter } from "./frames.mjs";
+import { FrameCounter } from "./frames.mjs";
 
 // The sample key of RFC 6455 and its answer; a server cannot tell it from a fresh one.
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-const HEARTBEAT = clientFrame('[null,"2","phoenix","heartbeat",{}]');
 
 // All sockets read into the same memory: each read is handled to its end before the next begins.
 const shared = Buffer.allocUnsafe(256 * 1024);
@@ -26,18 +25,24 @@ export class Tally {
 }
 
 export class Subscriber {
-  counter = new FrameCounter();
+  counter;
+  /** Reads once, and again after `resume`. */
+  lazy = false;
+  #dialect;
   #socket;
   #tally;
   #live = false;
   #closing = false;
 
-  constructor(channel, tally) {
+  constructor(dialect, channel, tally) {
+    this.#dialect = dialect;
     this.channel = channel;
     this.#tally = tally;
+    const { ping } = dialect;
+    this.counter = new FrameCounter(ping?.length, () => this.#socket.write(ping.reply));
   }
 
-  /** Resolves once the join is answered with "ok". */
+  /** Resolves once the server has confirmed the join. */
   open({ port, localAddress }) {
     return new Promise((resolve, reject) => {
       let head = "";
@@ -46,13 +51,15 @@ export class Subscriber {
         if (this.#live) this.#tally.onFailure(error);
         else reject(error);
       };
-      this.counter.onText = (text) => {
-        const [, ref, topic, event, payload] = JSON.parse(text);
-        if (ref !== "1" || topic !== this.channel || event !== "phx_reply") return;
-        if (payload.status !== "ok") return fail(new Error(`join refused: ${text}`));
+      const joined = () => {
         this.counter.onText = undefined;
         this.#live = true;
         resolve();
+      };
+      this.counter.onText = (text) => {
+        const next = this.#dialect.join(text, this.channel);
+        if (next === "joined") joined();
+        else if (next !== undefined) this.#socket.write(next);
       };
       const frames = (length, begin) => {
         const count = this.counter.feed(shared, length, begin);
@@ -67,7 +74,9 @@ export class Subscriber {
           return fail(new Error(`no upgrade: ${head.slice(0, 200)}`));
         }
         read = frames;
-        this.#socket.write(clientFrame(JSON.stringify(["1", "1", this.channel, "phx_join", {}])));
+        const hello = this.#dialect.hello(this.channel);
+        if (hello === undefined) joined();
+        else if (hello.length > 0) this.#socket.write(hello);
         if (end + 4 - earlier < length) frames(length, end + 4 - earlier);
       };
       let read = handshake;
@@ -85,14 +94,14 @@ export class Subscriber {
             } catch (error) {
               fail(error);
             }
-            return true;
+            return !this.lazy;
           },
         },
       });
       this.#socket.once("error", fail);
       this.#socket.once("close", () => fail(new Error("the server closed a socket")));
       this.#socket.write(
-        `GET /push_socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n` +
+        `GET ${this.#dialect.upgradePath(this.channel)} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n` +
           "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
           `Sec-WebSocket-Key: ${KEY}\r\n\r\n`,
       );
@@ -100,7 +109,11 @@ export class Subscriber {
   }
 
   heartbeat() {
-    this.#socket.write(HEARTBEAT);
+    this.#socket.write(this.#dialect.heartbeat);
+  }
+
+  resume() {
+    this.#socket.resume();
   }
 
   /** With a reset, so that ten thousand ports do not wait out their minute before the next run. */

@@ -2,26 +2,17 @@
 // sockets, one Map from a channel to its sockets, and a loop that sends. It also stands for
 // "Koa on node:http" in the comparison of POST throughput.
 import { createServer } from "node:http";
-import Koa from "koa";
-import bodyParser from "koa-bodyparser";
 import { WebSocketServer } from "ws";
+import { pushApp } from "./koa-push.mjs";
 
 const port = Number(process.env.PORT);
 const channels = new Map();
 
-const app = new Koa();
-app.use(bodyParser());
-app.use((ctx) => {
-  if (ctx.method !== "POST" || ctx.path !== "/api/push") return;
-  const { channel, data, event } = ctx.request.body;
-  const names = [...new Set(Array.isArray(channel) ? channel : [channel])];
-  for (const name of names) {
-    const sockets = channels.get(name);
-    if (!sockets) continue;
-    const frame = JSON.stringify([null, null, name, "msg", { data, event }]);
-    for (const socket of sockets) socket.send(frame);
-  }
-  ctx.body = { channel: names, data, event };
+const app = pushApp((channel, { data, event }) => {
+  const members = channels.get(channel);
+  if (!members) return;
+  const frame = JSON.stringify([null, null, channel, "msg", { data, event }]);
+  for (const socket of members) socket.send(frame);
 });
 
 const server = createServer(app.callback());

@@ -8,6 +8,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["push", async () => (await import("./push.js")).push],
   ["listen", async () => (await import("./listen.js")).listen],
   ["token", async () => (await import("./token.js")).token],
+  ["bench", async () => (await import("./bench.js")).bench],
 ]);
 
 /** Runs the command line; sets the exit code and never throws for what the user did. */

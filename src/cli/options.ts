@@ -26,11 +26,16 @@ export function parseOptions<const T extends Options>(
  * The server's address: of the option, else of `HEXPUSH_URL`, else the default one.
  *
  * @param scheme what the result begins with, with an "s" where the option has one
+ * @param optionName what messages call the option
  * @returns it without a slash at its end, so that a path can follow.
  */
-export function serverUrl(option: string | undefined, scheme: "http" | "ws"): string {
+export function serverUrl(
+  option: string | undefined,
+  scheme: "http" | "ws",
+  optionName = "--url",
+): string {
   const variable = option === undefined ? fromEnvironment("HEXPUSH_URL") : undefined;
-  const name = option === undefined ? "HEXPUSH_URL" : "--url";
+  const name = option === undefined ? "HEXPUSH_URL" : optionName;
   let url: URL;
   try {
     url = new URL(option ?? variable ?? DEFAULT_URL);
@@ -48,17 +53,17 @@ export function serverUrl(option: string | undefined, scheme: "http" | "ws"): st
   return `${scheme}${secure}://${url.host}${url.pathname.replace(/\/+$/, "")}`;
 }
 
-/** A number of seconds above 0, at most a day. */
-export function secondsOf(option: string, text: string): number {
+/** A number of seconds above 0, at most a day unless told. */
+export function secondsOf(option: string, text: string, max = 86_400): number {
   const seconds = /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
-  if (seconds > 0 && seconds <= 86_400) return seconds;
-  throw new UsageError(`${option} must be a number of seconds above 0 and at most 86400`);
+  if (seconds > 0 && seconds <= max) return seconds;
+  throw new UsageError(`${option} must be a number of seconds above 0 and at most ${max}`);
 }
 
-export function wholeNumberOf(option: string, text: string, max: number): number {
+export function wholeNumberOf(option: string, text: string, max: number, min = 1): number {
   const number = /^\d{1,12}$/.test(text) ? Number(text) : 0;
-  if (number >= 1 && number <= max) return number;
-  throw new UsageError(`${option} must be a whole number from 1 to ${max}`);
+  if (number >= min && number <= max) return number;
+  throw new UsageError(`${option} must be a whole number from ${min} to ${max}`);
 }
 
 /** Fit for a header field; the message does not show the value. */

@@ -34,6 +34,12 @@ export interface ConnectionOptions {
   readonly joins: ReadonlyMap<string, Json>;
   readonly onJoined: (channel: string, response: Json) => void;
   readonly onMessage: (message: Received) => void;
+  /**
+   * Sees the bytes of each text frame first, unchecked UTF-8.
+   *
+   * @returns true where it has dealt with the frame: then nothing is parsed.
+   */
+  readonly take?: (bytes: Buffer) => boolean;
   /** Once, at the end, also where it was never open; not after `close`. */
   readonly onEnd: (end: ConnectionEnd) => void;
 }
@@ -71,11 +77,14 @@ export class PhoenixConnection {
     const socket = new WebSocket(url, protocols, {
       handshakeTimeout: PATIENCE_MS,
       perMessageDeflate: false,
+      skipUTF8Validation: options.take !== undefined,
     });
     this.#socket = socket;
     socket.on("open", () => this.#onOpen());
     socket.on("message", (bytes, isBinary) => {
-      if (!isBinary && !this.#isOver) this.#onFrame(readFrame(bytes.toString()));
+      if (isBinary || this.#isOver) return;
+      // A Buffer, as long as nobody asks for another `binaryType`.
+      if (options.take?.(bytes as Buffer) !== true) this.#onFrame(readFrame(bytes.toString()));
     });
     socket.on("error", (error) => this.#end(networkFault(error), false));
     // Without this the status would be in an error's message only, and the reason nowhere.

@@ -69,7 +69,8 @@ export const push: Command = {
   },
 };
 
-function headersOf(key: string | undefined, idempotencyKey: string | undefined) {
+/** @throws {UsageError} for a key that fits into no header field. */
+export function headersOf(key: string | undefined, idempotencyKey?: string) {
   const headers: Record<string, string> = { "content-type": "application/json" };
   const variable = key === undefined ? fromEnvironment("HEXPUSH_KEY") : undefined;
   const secret = key ?? variable;
@@ -107,7 +108,7 @@ async function standardInput(): Promise<string> {
   }
 }
 
-interface Answer {
+export interface Answer {
   readonly ok: boolean;
   readonly status: number;
   /** Undefined where the body is no JSON object. */
@@ -116,7 +117,10 @@ interface Answer {
   readonly retryAfter: string | undefined;
 }
 
-async function send(url: URL, request: RequestInit, seconds: number): Promise<Answer> {
+export type Refusal = Pick<Answer, "status" | "json" | "retryAfter">;
+
+/** @throws {CommandError} where there is no answer, and for what reason. */
+export async function send(url: URL, request: RequestInit, seconds: number): Promise<Answer> {
   try {
     const response = await fetch(url, {
       ...request,
@@ -139,7 +143,7 @@ async function send(url: URL, request: RequestInit, seconds: number): Promise<An
   }
 }
 
-function objectOf(text: string): Json | undefined {
+export function objectOf(text: string): Json | undefined {
   try {
     const json = Json.parse(text);
     return json.text.startsWith("{") ? json : undefined;
@@ -157,7 +161,7 @@ function withPushId(answer: Json, pushId: string | undefined): string {
   return `${answer.text.slice(0, -1)}${comma}"push_id":${JSON.stringify(pushId)}}`;
 }
 
-function refusal({ status, json, retryAfter }: Answer): string {
+export function refusal({ status, json, retryAfter }: Refusal): string {
   const { error } = (json?.value() ?? {}) as { error?: unknown };
   const reason = typeof error === "string" ? `: ${printable(error)}` : "";
   const again = retryAfter === undefined ? "" : ` (try again after ${printable(retryAfter)} s)`;

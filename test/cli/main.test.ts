@@ -26,7 +26,7 @@ describe("hexpush", () => {
     },
   );
 
-  it.each(["serve", "push", "listen", "token"])(
+  it.each(["serve", "push", "listen", "token", "bench"])(
     "%s --help prints its own help, and does nothing else",
     async (command) => {
       const { code, stdout, stderr } = await hexpush([command, "--help"]);

@@ -93,6 +93,34 @@ export function transportContract(start: () => Promise<ContractSubject>): void {
       }
     });
 
+    it("keeps it for each of many sockets, while others leave", async () => {
+      const { transport, connect } = await begin();
+      const sockets = await Promise.all(Array.from({ length: 300 }, () => connect()));
+      await Promise.all(sockets.flatMap((socket) => [socket.join("a"), socket.join("b")]));
+      const sent: Received[] = [];
+      const deliver = (count: number): void => {
+        for (let n = 0; n < count; n++) {
+          const one = { channel: n % 3 === 0 ? "b" : "a", event: "e", data: `${sent.length}` };
+          sent.push(one);
+          expect(transport.deliver(message(one.channel, one.event, one.data))).toBe(300);
+        }
+      };
+      deliver(10);
+      // A turn later others may have got them and some not yet.
+      await new Promise((resolve) => setImmediate(resolve));
+      deliver(10);
+      const leaving = sockets.filter((_, index) => index % 50 === 0);
+      await Promise.all(leaving.map((socket) => socket.leave("a")));
+      expect(transport.deliver(message("a", "late"))).toBe(300 - leaving.length);
+      await Promise.all(sockets.map((socket) => socket.settled()));
+      for (const socket of sockets) {
+        const { received } = socket;
+        // What is under way to a client that leaves may be lost with it, as over SSE.
+        if (leaving.includes(socket)) expect(received).toEqual(sent.slice(0, received.length));
+        else expect(received).toEqual([...sent, { channel: "a", event: "late", data: "null" }]);
+      }
+    });
+
     it("delivers nothing after a leave, and again after another join", async () => {
       const { transport, connect } = await begin();
       const socket = await connect();

@@ -8,8 +8,10 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { channelName, FIRST_SEQUENCE } from "../../bench/load/content.mjs";
+import { phoenix } from "../../bench/load/dialects/phoenix.mjs";
 import { cpuNanoseconds } from "../../bench/load/process-stats.mjs";
-import { channelName, FIRST_SEQUENCE, Pusher } from "../../bench/load/pusher.mjs";
+import { Pusher } from "../../bench/load/pusher.mjs";
 import { Subscriber, Tally } from "../../bench/load/subscriber.mjs";
 import { startServer } from "../../bench/servers.mjs";
 
@@ -41,10 +43,10 @@ class Clients {
   static async open(port, load) {
     const clients = new Clients();
     clients.#load = load;
-    clients.#pushers = Array.from({ length: CONNECTIONS }, () => new Pusher(port));
+    clients.#pushers = Array.from({ length: CONNECTIONS }, () => new Pusher(phoenix, { port }));
     clients.#subscribers = Array.from(
       { length: load.subscribers },
-      (_, index) => new Subscriber(channelName(index % load.channels), clients.#tally),
+      (_, index) => new Subscriber(phoenix, channelName(index % load.channels), clients.#tally),
     );
     await Promise.all(clients.#pushers.map((pusher) => pusher.open()));
     for (const subscriber of clients.#subscribers) await subscriber.open({ port });
@@ -189,8 +191,8 @@ const CPU_PUSHES = { post: 3_000, channels: 3_000, fanout: 250 };
 /** The server's CPU time over the floor's: the median of pairs of samples, taken in turns. */
 async function overFloor(servers, name) {
   const sides = [];
-  for (const { port, pid } of servers) {
-    sides.push({ pid, clients: await Clients.open(port, LOADS[name]) });
+  for (const { job } of servers) {
+    sides.push({ pid: job.pid, clients: await Clients.open(job.port, LOADS[name]) });
   }
   const ratios = [];
   for (let round = 0; round < ROUNDS; round++) {
@@ -211,7 +213,7 @@ async function cpu() {
   const servers = [];
   try {
     for (const name of ["floor", "hexpush"]) servers.push(await startServer(name));
-    for (const { port } of servers) await Clients.warm(port);
+    for (const { job } of servers) await Clients.warm(job.port);
     return {
       "CPU a POST, over the floor's": await overFloor(servers, "post"),
       "CPU a push to a channel of one, over the floor's": await overFloor(servers, "channels"),

@@ -20,7 +20,6 @@ export interface WritableSocket {
   send(text: string): unknown;
   /** In bytes. */
   getBufferedAmount(): number;
-  end(code: number, reason: string): unknown;
 }
 
 export interface CatchUpOptions<S> {
@@ -30,6 +29,7 @@ export interface CatchUpOptions<S> {
   readonly sendBufferBytesMax: number;
   /** Lets the channel's live messages in. Called in the turn in which all before them were sent. */
   readonly goLive: (socket: S, channel: string) => void;
+  readonly close: (socket: S, code: number, reason: string) => void;
 }
 
 /** 1013, "try again later" (IANA's registry of close codes). */
@@ -61,7 +61,7 @@ export class CatchUp<S extends CatchingUp> {
 
   /** Sends what came behind `since`, then lets live messages in. */
   begin(socket: S, channel: string, since: string): void {
-    const { history, log, sendBufferBytesMax, goLive } = this.#options;
+    const { history, log, sendBufferBytesMax, goLive, close } = this.#options;
     const replay = new Replay(history, channel, since, {
       send: (message) => {
         socket.ws?.send(socket.codec.encodeMessage(message));
@@ -76,7 +76,7 @@ export class CatchUp<S extends CatchingUp> {
       lost: (error) => {
         if (error !== undefined)
           log.warn({ err: describeError(error) }, "replay ended: no history");
-        socket.ws?.end(CLOSE_TRY_LATER, error === undefined ? "too slow to catch up" : NO_HISTORY);
+        close(socket, CLOSE_TRY_LATER, error === undefined ? "too slow to catch up" : NO_HISTORY);
       },
     });
     socket.replays ??= new Map();

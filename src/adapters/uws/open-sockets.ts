@@ -2,11 +2,10 @@ interface Identified {
   readonly socketId: string | undefined;
 }
 
-/** The sockets of one transport: by their id, and how many each channel has. */
+/** The sockets of one transport, also by their id. */
 export class OpenSockets<S extends Identified> {
   readonly #open = new Set<S>();
   readonly #bySocketId = new Map<string, Set<S>>();
-  readonly #subscribers = new Map<string, number>();
 
   get size(): number {
     return this.#open.size;
@@ -39,32 +38,5 @@ export class OpenSockets<S extends Identified> {
   /** A copy: to close a socket changes what it was found in. */
   ofSocketId(socketId: string): S[] {
     return [...(this.#bySocketId.get(socketId) ?? [])];
-  }
-
-  /** One of the sockets has joined this channel. */
-  joined(channel: string): void {
-    this.#subscribers.set(channel, (this.#subscribers.get(channel) ?? 0) + 1);
-  }
-
-  /** One of the sockets has left this channel. */
-  left(channel: string): void {
-    const subscribers = (this.#subscribers.get(channel) ?? 0) - 1;
-    if (subscribers > 0) this.#subscribers.set(channel, subscribers);
-    else this.#subscribers.delete(channel);
-  }
-
-  subscribers(channel: string): number {
-    return this.#subscribers.get(channel) ?? 0;
-  }
-
-  /** Channels with at least one subscriber. */
-  channels(): Iterable<string> {
-    return this.#subscribers.keys();
-  }
-
-  subscriptions(): number {
-    let subscriptions = 0;
-    for (const subscribers of this.#subscribers.values()) subscriptions += subscribers;
-    return subscriptions;
   }
 }

@@ -6,13 +6,14 @@ import uws, {
 } from "uWebSockets.js";
 import type { Identity, JoinDecision } from "../../domain/auth-policy.js";
 import type { Broker } from "../../domain/broker.js";
-import { andThen } from "../../domain/maybe-promise.js";
+import { isPromise } from "../../domain/maybe-promise.js";
 import type { Message } from "../../domain/message.js";
 import type { PushListener, SocketInfo } from "../../domain/push-listener.js";
 import type { SocketDirectory, Transport, TransportCounts } from "../../domain/transport.js";
 import { CatchUp } from "./catch-up.js";
 import { CorkAnchor } from "./cork-anchor.js";
 import { Deadlines } from "./deadlines.js";
+import { FanOut } from "./fan-out.js";
 import { IdleSockets } from "./idle-sockets.js";
 import { OpenSocket } from "./open-socket.js";
 import { OpenSockets } from "./open-sockets.js";
@@ -74,6 +75,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   readonly #options: PhoenixTransportOptions;
   readonly #listener: PushListener;
   readonly #open = new OpenSockets<OpenSocket>();
+  readonly #fanOut = new FanOut();
   readonly #idle: IdleSockets<OpenSocket>;
   readonly #deadlines: Deadlines<OpenSocket>;
   readonly #anchor = new CorkAnchor();
@@ -81,7 +83,6 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   readonly #catchUp: CatchUp<OpenSocket> | undefined;
   /** Those that uWebSockets.js has begun to cut and has not closed yet. */
   readonly #cut = new Set<OpenSocket>();
-  #app: TemplatedApp | undefined;
   #spreadMs = 0;
 
   constructor(options: PhoenixTransportOptions) {
@@ -95,22 +96,23 @@ export class PhoenixTransport implements Transport, SocketDirectory {
         history,
         log,
         sendBufferBytesMax: limits.sendBufferBytesMax,
-        goLive: (socket, channel) => socket.ws?.subscribe(socket.version + channel),
+        goLive: (socket, channel) => this.#fanOut.goLive(socket, channel),
+        close: (socket, code, reason) => this.#end(socket, code, reason),
       });
     this.#deadlines = new Deadlines(
-      (socket) => socket.ws?.end(CLOSE_POLICY, "token expired"),
+      (socket) => this.#end(socket, CLOSE_POLICY, "token expired"),
       options.now ?? (() => Date.now() / 1000),
     );
     this.#idle = new IdleSockets(options.limits.idleTimeoutMs, (socket) =>
       // Code and empty reason as with PushEx; a client that is still there has asked for nothing else.
-      socket.ws?.end(CLOSE_ASKED_FOR),
+      this.#end(socket, CLOSE_ASKED_FOR),
     );
   }
 
   /** Serves sockets on this app's port from now on. */
   attach(app: TemplatedApp): void {
     const { limits } = this.#options;
-    this.#app = app;
+    this.#fanOut.attach(app);
     this.#door.isDraining = false;
     this.#idle.start();
     this.#deadlines.start();
@@ -145,32 +147,24 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     this.#anchor.close();
     this.#idle.stop();
     this.#deadlines.stop();
-    this.#app = undefined;
+    this.#fanOut.detach();
   }
 
   deliver(message: Message): number {
-    const app = this.#app;
-    if (app === undefined) return 0;
-    const topicV1 = `1${message.channel}`;
-    const topicV2 = `2${message.channel}`;
-    const v1 = app.numSubscribers(topicV1);
-    const v2 = app.numSubscribers(topicV2);
-    if (v1 > 0) app.publish(topicV1, codecV1.encodeMessage(message));
-    if (v2 > 0) app.publish(topicV2, codecV2.encodeMessage(message));
-    return v1 + v2;
+    return this.#fanOut.deliver(message);
   }
 
   /** Also those that have not caught up yet, to which nothing is delivered live. */
   subscribers(channel: string): number {
-    return this.#open.subscribers(channel);
+    return this.#fanOut.subscribers(channel);
   }
 
   counts(): TransportCounts {
-    return { sockets: this.#open.size, subscriptions: this.#open.subscriptions() };
+    return { sockets: this.#open.size, subscriptions: this.#fanOut.subscriptions() };
   }
 
   channels(): Iterable<string> {
-    return this.#open.channels();
+    return this.#fanOut.channels();
   }
 
   *joined(channel: string): Iterable<SocketInfo> {
@@ -179,13 +173,13 @@ export class PhoenixTransport implements Transport, SocketDirectory {
 
   closeSockets(socketId: string): number {
     const closing = this.#open.ofSocketId(socketId);
-    for (const socket of closing) socket.ws?.end(CLOSE_DISCONNECTED);
+    for (const socket of closing) this.#end(socket, CLOSE_DISCONNECTED);
     return closing.length;
   }
 
   closeWhere(matches: (identity: Identity) => boolean, reason: string): number {
     const closing = [...this.#open].filter((socket) => matches(socket.identity));
-    for (const socket of closing) socket.ws?.end(CLOSE_POLICY, reason);
+    for (const socket of closing) this.#end(socket, CLOSE_POLICY, reason);
     return closing.length;
   }
 
@@ -215,16 +209,14 @@ export class PhoenixTransport implements Transport, SocketDirectory {
       if (left-- <= 0) return;
       const ms = Math.floor(afterMs + Math.random() * this.#spreadMs);
       // phoenix.js 1.7 stays away after 1000, so a drain has a code of its own.
-      socket.ws?.end(CLOSE_DRAIN, `retry in ${ms}`);
+      this.#end(socket, CLOSE_DRAIN, `retry in ${ms}`);
     }
   }
 
   #accept(upgrade: AllowedUpgrade<HttpResponse>, context: us_socket_context_t): void {
     const { response, headers, connect, identity } = upgrade;
-    const isV1 = connect.version === "1.0.0";
-    const codec = isV1 ? codecV1 : codecV2;
-    const session = new Session(codec, this.#options.limits);
-    const socket = new OpenSocket(session, codec, isV1 ? "1" : "2", identity);
+    const codec = connect.version === "1.0.0" ? codecV1 : codecV2;
+    const socket = new OpenSocket(new Session(codec, this.#options.limits), identity);
     const key = headers["sec-websocket-key"] ?? "";
     const extensions = headers["sec-websocket-extensions"] ?? "";
     response.upgrade<UserData>({ socket }, key, connect.protocol, extensions, context);
@@ -244,7 +236,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     const { socket } = ws.getUserData();
     this.#idle.touch(socket);
     if (message.byteLength > this.#options.limits.frameBytesMax) {
-      ws.end(CLOSE_TOO_BIG, "frame too big");
+      this.#end(socket, CLOSE_TOO_BIG, "frame too big");
       return;
     }
     const bytes = Buffer.from(message);
@@ -267,21 +259,21 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     const { ws } = socket;
     switch (effect.kind) {
       case "send":
+        this.#fanOut.settle(socket);
         ws?.send(effect.text);
         break;
       case "subscribe":
-        this.#open.joined(effect.channel);
+        this.#fanOut.joined(socket, effect.channel);
         this.#listener.channelJoined?.({ socket, channel: effect.channel });
-        if (effect.since === undefined) ws?.subscribe(socket.version + effect.channel);
+        if (effect.since === undefined) this.#fanOut.goLive(socket, effect.channel);
         else this.#catchUp?.begin(socket, effect.channel, effect.since);
         break;
       case "unsubscribe":
-        ws?.unsubscribe(socket.version + effect.channel);
-        this.#catchUp?.stop(socket, effect.channel);
         this.#left(socket, effect.channel);
+        this.#catchUp?.stop(socket, effect.channel);
         break;
       case "close":
-        ws?.end(effect.code, effect.reason);
+        this.#end(socket, effect.code, effect.reason);
         break;
       case "authorize":
         if (ws !== undefined) this.#authorize(socket, effect.join);
@@ -290,19 +282,27 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   }
 
   #authorize(socket: OpenSocket, join: PendingJoin): void {
-    const channel = join.frame.topic;
     const decision = this.#options.policy.authorizeJoin({
-      channel,
+      channel: join.frame.topic,
       params: join.frame.payload,
       identity: socket.identity,
     });
-    // The policy is guarded by the composition root: its promise does not reject.
-    void andThen(decision, (decided) => {
-      // Asked only now: between this look at the history and what follows from it is no wait.
-      const unlessFull = this.#unlessFull(channel, decided);
-      const final = this.#catchUp?.answer(join, unlessFull) ?? unlessFull;
-      socket.ws?.cork(() => this.#run(socket, socket.session.decide(join, final)));
-    });
+    if (isPromise(decision)) {
+      // The policy is guarded by the composition root: its promise does not reject.
+      void decision.then((decided) => {
+        socket.ws?.cork(() => this.#decide(socket, join, decided));
+      });
+    } else if (socket.ws !== undefined) {
+      // In the turn of the join's frame the socket is corked already.
+      this.#decide(socket, join, decision);
+    }
+  }
+
+  #decide(socket: OpenSocket, join: PendingJoin, decided: JoinDecision): void {
+    // Asked only now: between this look at the history and what follows from it is no wait.
+    const unlessFull = this.#unlessFull(join.frame.topic, decided);
+    const final = this.#catchUp?.answer(join, unlessFull) ?? unlessFull;
+    this.#run(socket, socket.session.decide(join, final));
   }
 
   #onDrain(socket: OpenSocket): void {
@@ -334,6 +334,12 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     });
   }
 
+  /** What came for it before is for it. */
+  #end(socket: OpenSocket, code: number, reason?: string): void {
+    this.#fanOut.settle(socket);
+    socket.ws?.end(code, reason);
+  }
+
   #onClose(socket: OpenSocket): void {
     socket.ws = undefined;
     // In the middle of a run the session is ahead of what was done for it; its end comes then.
@@ -348,11 +354,12 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     if (expiresAt !== undefined) this.#deadlines.remove(socket, expiresAt);
     this.#catchUp?.stopAll(socket);
     for (const channel of socket.session.channels()) this.#left(socket, channel);
+    this.#fanOut.closed(socket);
     this.#listener.socketClosed?.(socket);
   }
 
   #left(socket: OpenSocket, channel: string): void {
-    this.#open.left(channel);
+    this.#fanOut.left(socket, channel, socket.replays?.has(channel) !== true);
     this.#listener.channelLeft?.({ socket, channel });
   }
 }

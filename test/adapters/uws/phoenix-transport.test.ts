@@ -89,16 +89,32 @@ const message = (channel: string, data = "null") => ({
 describe("PhoenixTransport", () => {
   it("encodes a message once for each serializer version, however many sockets get it", async () => {
     const { transport, wsUrl } = await start();
-    const clients = await Promise.all(
-      [...versions, ...versions, ...versions].map((version) => RawClient.connect(wsUrl, version)),
-    );
+    const many = Array.from({ length: 150 }, () => versions).flat();
+    const clients = await Promise.all(many.map((version) => RawClient.connect(wsUrl, version)));
     await Promise.all(clients.map((client) => client.join("a")));
     const encoders = [codecV1, codecV2].map((codec) => vi.spyOn(codec, "encodeMessage"));
-    expect(transport.deliver(message("a"))).toBe(6);
+    expect(transport.deliver(message("a"))).toBe(300);
     await Promise.all(
       clients.map((client) => client.frames.next((frame) => frame.event === "msg")),
     );
     expect(encoders.map((encoder) => encoder.mock.calls.length)).toEqual([1, 1]);
+  });
+
+  it("brings what was accepted before a leave, also where it waits for other sockets' writes", async () => {
+    const { transport, wsUrl } = await start();
+    const clients = await Promise.all(
+      Array.from({ length: 300 }, () => RawClient.connect(wsUrl, "2.0.0")),
+    );
+    await Promise.all(clients.map((client) => client.join("a")));
+    const leaving = clients.slice(-50);
+    const left = leaving.map((client) => client.leave("a"));
+    // Their leaves are not read yet.
+    for (let n = 0; n < 5; n++) expect(transport.deliver(message("a", `${n}`))).toBe(300);
+    await Promise.all(left);
+    for (const { frames } of leaving) {
+      const messages = frames.items.filter(({ event }) => event === "msg");
+      expect(messages).toHaveLength(5);
+    }
   });
 
   it("encodes nothing where nobody is joined", async () => {

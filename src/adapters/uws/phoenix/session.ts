@@ -50,33 +50,40 @@ const UNMATCHED_TOPIC = Json.of({ reason: "unmatched topic" });
  * decisions in, effects out. Knows no socket, no policy and no clock.
  */
 export class Session {
-  readonly #codec: Codec;
+  readonly codec: Codec;
   readonly #limits: SessionLimits;
-  /** Channel → its join's reference, as JSON text. */
-  readonly #joined = new Map<string, string>();
+  /**
+   * The channel that it is joined to, and its join's reference as JSON text. Most sockets have one:
+   * a table of one entry would be a third of what an idle socket takes.
+   */
+  #channel: string | undefined;
+  #joinRef: string | undefined;
+  /** The same for all other channels; undefined where there are none. */
+  #others: Map<string, string> | undefined;
   #pending: Map<string, PendingJoin> | undefined;
   #waitingFrames = 0;
 
   constructor(codec: Codec, limits: SessionLimits) {
-    this.#codec = codec;
+    this.codec = codec;
     this.#limits = limits;
   }
 
-  /** The channels that it is joined to. */
+  /** The channels that it is joined to, in no order. */
   channels(): Iterable<string> {
-    return this.#joined.keys();
+    const others = this.#others?.keys() ?? [];
+    return this.#channel === undefined ? others : [this.#channel, ...others];
   }
 
   isJoined(channel: string): boolean {
-    return this.#joined.has(channel);
+    return this.#joinRefOf(channel) !== undefined;
   }
 
   receiveText(text: string): Effect[] {
-    return this.#receive(this.#codec.decodeText(text));
+    return this.#receive(this.codec.decodeText(text));
   }
 
   receiveBinary(bytes: Uint8Array): Effect[] {
-    return this.#receive(this.#codec.decodeBinary(bytes));
+    return this.#receive(this.codec.decodeBinary(bytes));
   }
 
   /** The policy's answer to an `authorize` effect. */
@@ -89,7 +96,7 @@ export class Session {
     if (this.#pending.size === 0) this.#pending = undefined;
     const effects: Effect[] = [];
     if (decision.allow === true) {
-      this.#joined.set(topic, joinRef);
+      this.#joined(topic, joinRef);
       effects.push(this.#reply(frame, OK, decision.response ?? Json.emptyObject));
     } else {
       const reason = decision.reason ?? "unauthorized";
@@ -112,16 +119,16 @@ export class Session {
     const pending = this.#pending?.get(frame.topic);
     if (pending !== undefined) return this.#wait(pending, frame);
     if (frame.event === "phx_join") return this.#join(frame);
-    const joinRef = this.#joined.get(frame.topic);
+    const joinRef = this.#joinRefOf(frame.topic);
     if (frame.event === "phx_leave") return this.#leave(frame, joinRef);
     if (joinRef === undefined) {
       return [this.#reply({ ...frame, joinRef: "null" }, "error", UNMATCHED_TOPIC)];
     }
     // PushEx's channels take no events, and one that comes ends the channel (not the socket).
-    this.#joined.delete(frame.topic);
+    this.#left(frame.topic);
     return [
       { kind: "unsubscribe", channel: frame.topic },
-      { kind: "send", text: this.#codec.encodeChannelEvent(frame.topic, "phx_error", joinRef) },
+      { kind: "send", text: this.codec.encodeChannelEvent(frame.topic, "phx_error", joinRef) },
     ];
   }
 
@@ -138,7 +145,7 @@ export class Session {
 
   #join(frame: ClientFrame): Effect[] {
     const { topic } = frame;
-    const replaced = this.#joined.get(topic);
+    const replaced = this.#joinRefOf(topic);
     const fault = replaced === undefined ? this.#joinFault(topic) : undefined;
     if (fault !== undefined) return [this.#reply(frame, "error", Json.of({ reason: fault }))];
     const join: PendingJoin = { frame, replaced, since: undefined, waiting: [] };
@@ -146,7 +153,7 @@ export class Session {
     this.#pending.set(topic, join);
     if (replaced === undefined) return [{ kind: "authorize", join }];
     // The old channel ends before the new join is decided, and also where that is denied.
-    this.#joined.delete(topic);
+    this.#left(topic);
     return [
       { kind: "unsubscribe", channel: topic },
       { kind: "authorize", join },
@@ -156,11 +163,38 @@ export class Session {
   #joinFault(topic: string): string | undefined {
     const fault = nameFault(topic, this.#limits.channelNameBytesMax);
     if (fault !== undefined) return `channel name ${fault}`;
-    const channels = this.#joined.size + (this.#pending?.size ?? 0);
+    const channels = this.#joinedCount() + (this.#pending?.size ?? 0);
     const { channelsPerSocketMax } = this.#limits;
     return channels < channelsPerSocketMax
       ? undefined
       : `a socket must not join more than ${channelsPerSocketMax} channels`;
+  }
+
+  #joinRefOf(channel: string): string | undefined {
+    return channel === this.#channel ? this.#joinRef : this.#others?.get(channel);
+  }
+
+  #joinedCount(): number {
+    return (this.#channel === undefined ? 0 : 1) + (this.#others?.size ?? 0);
+  }
+
+  #joined(channel: string, joinRef: string): void {
+    if (this.#channel === undefined) {
+      this.#channel = channel;
+      this.#joinRef = joinRef;
+    } else {
+      this.#others ??= new Map();
+      this.#others.set(channel, joinRef);
+    }
+  }
+
+  #left(channel: string): void {
+    if (channel === this.#channel) {
+      this.#channel = undefined;
+      this.#joinRef = undefined;
+    } else if (this.#others?.delete(channel) && this.#others.size === 0) {
+      this.#others = undefined;
+    }
   }
 
   #leave(frame: ClientFrame, joinRef: string | undefined): Effect[] {
@@ -168,7 +202,7 @@ export class Session {
     if (joinRef === undefined) return [this.#reply(frame, OK, Json.emptyObject)];
     // Of an earlier join: the client itself has replaced that one already.
     if (frame.joinRef !== joinRef) return [];
-    this.#joined.delete(topic);
+    this.#left(topic);
     return [
       { kind: "unsubscribe", channel: topic },
       this.#reply(frame, OK, Json.emptyObject),
@@ -180,11 +214,11 @@ export class Session {
     const { joinRef, ref, topic } = frame;
     return {
       kind: "send",
-      text: this.#codec.encodeReply({ joinRef, ref, topic, status, response }),
+      text: this.codec.encodeReply({ joinRef, ref, topic, status, response }),
     };
   }
 
   #closed(topic: string, joinRef: string): Effect {
-    return { kind: "send", text: this.#codec.encodeChannelEvent(topic, "phx_close", joinRef) };
+    return { kind: "send", text: this.codec.encodeChannelEvent(topic, "phx_close", joinRef) };
   }
 }

@@ -1,0 +1,3 @@
+import type { Results, Run } from "./report.mjs";
+
+export function chart(of: { run: Run; results: Results }): string;

@@ -1,0 +1,44 @@
+// A dialect is all that the generator must know of a server's protocol. Everything it makes is made
+// before a measurement; while one runs, frames and answers are told by their lengths.
+import { nchan } from "./nchan.mjs";
+import { phoenix } from "./phoenix.mjs";
+import { pushpin } from "./pushpin.mjs";
+import { socketIo } from "./socket-io.mjs";
+
+/**
+ * @typedef {object} Dialect
+ *
+ * A subscriber, over one WebSocket:
+ * @property {(channel: string) => string} upgradePath path and query of the upgrade
+ * @property {(channel: string) => Buffer | undefined} hello a frame to send once upgraded, empty
+ *   where the server speaks first; where there is none, the upgrade itself is the join
+ * @property {(text: string, channel: string) => "joined" | Buffer | undefined} [join] takes each
+ *   text until the join is done: "joined", or a frame to answer, or nothing of interest. Throws
+ *   where the join is refused
+ * @property {Buffer} [heartbeat] a frame that a client sends now and then, and that is answered by
+ *   one text frame; where there is none, nothing is sent
+ * @property {{ length: number, reply: Buffer }} [ping] a text of this length is no delivery but
+ *   the server's question whether the client is there, and gets the reply
+ * @property {number} [joinsAtOnce] where the server does not bear the usual number
+ * @property {number} [settleMs] for how long to wait after the last join, where what the server
+ *   says of one is no proof that it is done
+ *
+ * A push, over HTTP/1.1:
+ * @property {boolean} takesSeveral whether one push may name several channels
+ * @property {(channel: string | string[], sequence: number, dataBytes?: number) =>
+ *   { path: string, type: string, body: string }} request of several channels only if it takes them
+ * @property {RegExp} accepted the status line (and more, where the length tells nothing) of an
+ *   answer that says that the push was taken
+ * @property {(channels: string[], sequence: number, dataBytes?: number) => number | undefined}
+ *   answerBytes the length of an answer's body, where it is always the same for one channel
+ * @property {(body: string, channels: string[], sequence: number) => boolean} isAnswer compares
+ *   the whole body, as far as it can be known
+ * @property {boolean} [closesAfterAnswer] whether each push needs a connection of its own
+ *
+ * A delivery:
+ * @property {(text: string, channel: string) => number | undefined} delivered the push's sequence
+ *   number, or undefined where anything in the text is not as it must be
+ */
+
+/** @type {Record<string, Dialect>} */
+export const DIALECTS = { phoenix, "socket-io": socketIo, nchan, pushpin };

@@ -1,0 +1,1 @@
+export function readingLag(turns: readonly number[]): { mean: number; p99: number };

@@ -1,0 +1,2 @@
+export function family(pid: number): number[];
+export function cpuNanoseconds(pid: number): number;

@@ -1,0 +1,3 @@
+import type { Results, Run } from "./report.mjs";
+
+export function resultsPage(of: { run: Run; results: Results; chart: string }): string;

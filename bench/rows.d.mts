@@ -1,0 +1,6 @@
+export const ROWS: readonly {
+  readonly scenario: string;
+  readonly phase: string;
+  readonly metric: string;
+  readonly chart?: string;
+}[];
