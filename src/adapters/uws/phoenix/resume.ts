@@ -30,6 +30,17 @@ export function joinResponse(
   recovered: boolean | undefined,
 ): Json {
   const own = response ?? Json.emptyObject;
+  if (own === Json.emptyObject && position !== undefined && recovered === undefined) {
+    if (position !== plain.position) plain = { position, response: withMembers(own, position) };
+    return plain.response;
+  }
+  return withMembers(own, position, recovered);
+}
+
+/** What most joins are answered with; between two pushes it is the same, so it is made once. */
+let plain = { position: "", response: Json.emptyObject };
+
+function withMembers(own: Json, position: string | undefined, recovered?: boolean): Json {
   if (!own.text.startsWith("{")) return own;
   const members: string[] = [];
   if (position !== undefined) members.push(`"id":${JSON.stringify(position)}`);
