@@ -1,8 +1,12 @@
 // The command line of `npm run bench`.
+import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { SERVERS } from "./servers.mjs";
 import { scenarios } from "./workloads.mjs";
+
+const HERE = fileURLToPath(new URL(".", import.meta.url));
 
 const WORKLOADS = scenarios({ quick: false, maxSockets: 1 }).map(({ name }) => name);
 
@@ -55,7 +59,9 @@ export function readOptions() {
     if (unknown !== undefined) stopWith(`"${unknown}" is not one of ${known.join(", ")}\n${USAGE}`);
   }
   const whole = !values.quick && only === undefined && values.servers === undefined;
-  const results = values.results ?? (whole && !values.from ? "bench" : undefined);
+  const results = values.results ?? (whole && !values.from ? HERE : undefined);
+  // Now, and not after twenty minutes, is the time to find out that it cannot be.
+  if (results !== undefined) mkdirSync(results, { recursive: true });
   return { ...values, rounds, servers, only, results };
 }
 

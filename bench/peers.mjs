@@ -67,14 +67,18 @@ export const PEERS = {
   },
 };
 
-/** Whether a WebSocket opens. */
+// What pushpin asks its backend while its processes still find each other may get lost.
+const UPGRADE_MS = 500;
+
+/** Whether a WebSocket opens, and in time. */
 function upgrades(port) {
   return new Promise((resolve) => {
     const headers = {
       ...{ connection: "upgrade", upgrade: "websocket" },
       ...{ "sec-websocket-version": "13", "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==" },
     };
-    const request = get({ port, host: "127.0.0.1", path: "/sub/none", headers, agent: false });
+    const to = { port, host: "127.0.0.1", path: "/sub/none", headers, agent: false };
+    const request = get({ ...to, signal: AbortSignal.timeout(UPGRADE_MS) });
     request.once("upgrade", (_, socket) => {
       socket.destroy();
       resolve(true);

@@ -89,32 +89,39 @@ export function labelOf(row, scenario) {
 }
 
 /** Whether the generator could have been what was measured: its own cost in the same runs. */
-export function generatorRows({ results, scenarios, servers }) {
-  const rows = [["generator: CPU µs a unit, part of the time busy", ...servers]];
-  for (const { name, phases = [] } of scenarios) {
-    for (const { name: phase } of phases) {
-      const at = (metric) => ({ scenario: name, phase, metric });
-      const cells = servers.map((server) => {
-        const busy = results.median(server, at("generatorBusy"));
-        const cost = results.median(server, at("generatorUs"));
-        return busy === undefined ? NOTHING : `${significant(cost)}, ${percent(busy)}`;
-      });
-      if (cells.some((text) => text !== NOTHING)) rows.push([`${name} ${phase}`, ...cells]);
-    }
-  }
-  return rows;
+export function generatorRows(shown) {
+  return phaseRows(shown, "generator: CPU µs a unit, part of the time busy", (median) => {
+    const busy = median("generatorBusy");
+    return busy === undefined ? NOTHING : `${significant(median("generatorUs"))}, ${percent(busy)}`;
+  });
 }
 
 /** What the generator itself adds to a latency, where latencies were measured. */
-export function lagRows({ results, scenarios, servers }) {
-  const rows = [["ms from a frame's arrival to its reading: mean, 99 in 100", ...servers]];
+export function lagRows(shown) {
+  return phaseRows(shown, "ms from a frame's arrival to its reading: mean, 99 in 100", (median) => {
+    const mean = median("lagMeanMs");
+    return mean === undefined
+      ? NOTHING
+      : `${significant(mean)}, ${significant(median("lagP99Ms"))}`;
+  });
+}
+
+/** Of the time in which a server could have run, the part in which others had its CPU. */
+export function waitRows(shown) {
+  return phaseRows(shown, "part of the time that a server waited for its CPU", (median) => {
+    const waited = median("serverWaited");
+    return waited === undefined ? NOTHING : percent(waited);
+  });
+}
+
+/** A row for each phase in which a server has a cell; `cellOf` gets its medians by metric. */
+function phaseRows({ results, scenarios, servers }, title, cellOf) {
+  const rows = [[title, ...servers]];
   for (const { name, phases = [] } of scenarios) {
     for (const { name: phase } of phases) {
-      const cells = servers.map((server) => {
-        const mean = results.median(server, { scenario: name, phase, metric: "lagMeanMs" });
-        const most = results.median(server, { scenario: name, phase, metric: "lagP99Ms" });
-        return mean === undefined ? NOTHING : `${significant(mean)}, ${significant(most)}`;
-      });
+      const cells = servers.map((server) =>
+        cellOf((metric) => results.median(server, { scenario: name, phase, metric })),
+      );
       if (cells.some((text) => text !== NOTHING)) rows.push([`${name} ${phase}`, ...cells]);
     }
   }
@@ -129,7 +136,8 @@ export function disturbance(results) {
   return (
     `The machine was busy: of the time in which it could have run, a server waited ` +
     `${percent(median)} for its CPU (median).\n` +
-    "Rates suffer at once, CPU times a little; ratios of so disturbed a run are rough."
+    "Rates and latencies suffer at once, CPU times a little; ratios of so disturbed a run are rough.\n" +
+    "At a fixed rate CPU times mislead: a server that is kept waiting merges what has come meanwhile."
   );
 }
 

@@ -1,5 +1,5 @@
 // RESULTS.md, of a run.
-import { disturbance, generatorRows, lagRows, mainRows, reached } from "./report.mjs";
+import { disturbance, generatorRows, lagRows, mainRows, reached, waitRows } from "./report.mjs";
 
 /** `failures` are sentences; `chart` is the chart's file, as the page links it. */
 export function resultsPage({ run, results, chart }) {
@@ -38,6 +38,7 @@ export function resultsPage({ run, results, chart }) {
       ? "Nobody disturbed the run: the servers hardly waited for their CPU."
       : disturbed.replaceAll("\n", " "),
   );
+  if (disturbed !== "") sections.push(markdownTable(waitRows({ results, scenarios, servers })));
   if (failures.length > 0) {
     sections.push("## Failures", failures.map((failure) => `- ${failure}`).join("\n"));
   }

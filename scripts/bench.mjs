@@ -15,6 +15,7 @@ import {
   Results,
   table,
   targetLines,
+  waitRows,
 } from "../bench/report.mjs";
 import { resultsPage } from "../bench/results-page.mjs";
 import { launch, SERVERS, startServer, timeToReady } from "../bench/servers.mjs";
@@ -151,6 +152,7 @@ function report(measured) {
     table(generatorRows(shown)),
     table(lagRows(shown)),
     disturbance(results),
+    disturbance(results) && table(waitRows(shown)),
     targets.join("\n"),
     `${about.seconds} s`,
   ];

@@ -20,7 +20,7 @@ export async function drive(run, subscribers, source, phase) {
   const { napMs, channels = run.job.channels, sampleEvery, lazyMs } = phase;
   const perPush = subscribers.length / channels;
   const checks = new Checks(run, subscribers, channels);
-  const pacer = new Pacer(napMs);
+  const pacer = new Pacer(napMs, sampleEvery !== undefined);
   const framesBefore = tally.frames;
   const deliveries = () => tally.frames - framesBefore;
   const delivered = () => (perPush === 0 ? source.sent : Math.floor(deliveries() / perPush));

@@ -14,14 +14,16 @@ export class Pacer {
   #last = 0;
   #idle = 0;
   #begin = 0;
-  #turns = [];
+  #turns;
   /** Set by whoever handled an event; a turn of a spinning loop without one was idle. */
   active = false;
   /** Called in each turn, once all that had come was read. */
   onTurn = () => {};
 
-  constructor(intervalMs) {
+  /** `watched`: it keeps the length of each turn, for `lag`. */
+  constructor(intervalMs, watched = false) {
     this.#interval = intervalMs;
+    this.#turns = watched ? [] : undefined;
   }
 
   start() {
@@ -39,7 +41,7 @@ export class Pacer {
         if (!this.active) this.#idle += now - this.#last;
         this.active = false;
       }
-      this.#turns.push(now - this.#last);
+      this.#turns?.push(now - this.#last);
       this.#last = now;
       setImmediate(turn);
     };
@@ -55,7 +57,7 @@ export class Pacer {
 
   /** For how long what came lay unread, in ms. */
   lag() {
-    return readingLag(this.#turns);
+    return readingLag(this.#turns ?? []);
   }
 }
 

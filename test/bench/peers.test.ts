@@ -15,11 +15,13 @@ test.for(Object.entries(PROCESSES).map(([name, processes]) => ({ name, processes
     const missing = SERVERS[name]?.missing?.();
     if (missing !== undefined) return skip(missing);
     const server = await startServer(name);
-    const pids = family(server.job.pid);
+    let pids: number[] = [];
     try {
-      expect(pids).toHaveLength(processes);
       const run = new Run({ ...server.job, channels: 3 });
       const { subscribers } = await openSubscribers(run, 12);
+      // Only now: nginx listens before it has a worker.
+      pids = family(server.job.pid);
+      expect(pids).toHaveLength(processes);
       const before = cpuNanoseconds(server.job.pid);
       await withPushers(run, 2, async ([one, other]) => {
         if (!one || !other) throw new Error("two were asked for");

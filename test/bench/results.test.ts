@@ -110,6 +110,20 @@ describe("the results' page", () => {
     }
   });
 
+  it("of a disturbed run tells where the servers waited for their CPU", () => {
+    const disturbed = madeUpRun(({ server, phases }) => {
+      const waited = server === "floor" ? 0.5 : 0.25;
+      for (const phase of Object.values(phases)) phase.serverWaited = waited;
+    });
+    const text = resultsPage({
+      ...{ run: disturbed, chart: "c.svg" },
+      results: new Results(disturbed.runs),
+    });
+    expect(text).toContain("a server waited 25 % for its CPU");
+    expect(text).toContain("| steady rate | 50 % | 25 % |");
+    expect(page).not.toContain("| steady rate | 1 % |");
+  });
+
   it("tells failures", () => {
     const failed = { ...run, failures: ["hexpush, post, round 1: lost"] };
     expect(resultsPage({ run: failed, results, chart: "c.svg" })).toContain(
