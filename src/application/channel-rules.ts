@@ -36,9 +36,11 @@ interface Rule extends ChannelRule {
 /** The rules of the settings: for each channel the first one counts whose pattern matches it. */
 export class ChannelRules {
   readonly #rules: readonly Rule[];
+  readonly #limitsData: boolean;
 
   constructor(rules: readonly ChannelRule[]) {
     this.#rules = rules.map((rule) => ({ ...rule, matches: new ChannelPattern(rule.pattern) }));
+    this.#limitsData = rules.some(({ dataBytesMax }) => dataBytesMax !== undefined);
   }
 
   ruleFor(channel: string): ChannelRule | undefined {
@@ -58,7 +60,7 @@ export class ChannelRules {
 
   /** What is wrong with a push by the rule of one of its channels. */
   checkPush(push: Push): InvalidPush | undefined {
-    if (this.#rules.every(({ dataBytesMax }) => dataBytesMax === undefined)) return undefined;
+    if (!this.#limitsData) return undefined;
     let bytes: number | undefined;
     for (const channel of push.channels) {
       const max = this.ruleFor(channel)?.dataBytesMax;

@@ -2,7 +2,10 @@ import type { AuthPolicy, MaybePromise } from "../domain/auth-policy.js";
 import { isPromise } from "../domain/maybe-promise.js";
 
 /** A question that a policy failed to answer; the error is the policy's own. */
-export type PolicyFault = (question: "push" | "connect" | "join", error: unknown) => void;
+export type PolicyFault = (question: Question, error: unknown) => void;
+
+type Question = "push" | "connect" | "join";
+type Answer = { readonly allow: boolean };
 
 export interface GuardOptions {
   /** A policy that takes longer denies, in milliseconds. @defaultValue no limit */
@@ -22,30 +25,45 @@ export function guardPolicy(
   report: PolicyFault,
   { timeoutMs }: GuardOptions = {},
 ): AuthPolicy {
-  const guard = <T extends { readonly allow: boolean }>(
-    question: Parameters<PolicyFault>[0],
-    ask: () => MaybePromise<T>,
-  ): MaybePromise<T | Deny> => {
-    const deny = (error: unknown): Deny => {
-      report(question, error);
-      return DENY;
-    };
-    const check = (decision: T): T | Deny =>
-      typeof decision?.allow === "boolean"
-        ? decision
-        : deny(new TypeError("the policy answered with no decision"));
-    try {
-      const decision = ask();
-      if (!isPromise(decision)) return check(decision);
-      return inTime(Promise.resolve(decision), timeoutMs).then(check).catch(deny);
-    } catch (error) {
-      return deny(error);
-    }
+  const deny = (question: Question, error: unknown): Deny => {
+    report(question, error);
+    return DENY;
   };
+  const check = <T extends Answer>(question: Question, decision: T): T | Deny =>
+    typeof decision?.allow === "boolean"
+      ? decision
+      : deny(question, new TypeError("the policy answered with no decision"));
+  const settle = <T extends Answer>(
+    question: Question,
+    decision: MaybePromise<T>,
+  ): MaybePromise<T | Deny> =>
+    isPromise(decision)
+      ? inTime(Promise.resolve(decision), timeoutMs)
+          .then((decided) => check(question, decided))
+          .catch((error) => deny(question, error))
+      : check(question, decision);
   return {
-    authorizePush: (request) => guard("push", () => policy.authorizePush(request)),
-    authorizeConnect: (request) => guard("connect", () => policy.authorizeConnect(request)),
-    authorizeJoin: (request) => guard("join", () => policy.authorizeJoin(request)),
+    authorizePush(request) {
+      try {
+        return settle("push", policy.authorizePush(request));
+      } catch (error) {
+        return deny("push", error);
+      }
+    },
+    authorizeConnect(request) {
+      try {
+        return settle("connect", policy.authorizeConnect(request));
+      } catch (error) {
+        return deny("connect", error);
+      }
+    },
+    authorizeJoin(request) {
+      try {
+        return settle("join", policy.authorizeJoin(request));
+      } catch (error) {
+        return deny("join", error);
+      }
+    },
   };
 }
 

@@ -53,7 +53,9 @@ class Accepted {
   at = 0;
   by: string | undefined;
   event = "";
-  channels: readonly string[] = [];
+  /** The first channel, and all of them where there are more: an array for each push adds up. */
+  channel = "";
+  channels: readonly string[] | undefined;
   dataLength = 0;
   characters = 0;
   /** Of the first channel; the others' in `more`. Undefined before it was handed over. */
@@ -70,9 +72,16 @@ class Accepted {
     return (index === 0 ? this.first : this.more?.[index - 1]) ?? 0;
   }
 
-  add(subscribers: number): void {
+  channelAt(index: number): string | undefined {
+    return index === 0 ? this.channel : this.channels?.[index];
+  }
+
+  add({ message, subscribers }: MessageDelivered): void {
     if (this.first === undefined) {
       this.first = subscribers;
+      // A broker that keeps the message has them already, and the push's own can go.
+      this.channel = message.channel;
+      this.event = message.event;
     } else {
       this.more ??= [];
       this.more.push(subscribers);
@@ -117,7 +126,8 @@ export class PushTraces implements PushListener {
     entry.at = now();
     entry.by = by;
     entry.event = push.event;
-    entry.channels = push.channels;
+    entry.channel = push.channels[0] as string;
+    entry.channels = push.channels.length === 1 ? undefined : push.channels;
     entry.dataLength = push.data.text.length;
     entry.characters = characters;
     entry.first = undefined;
@@ -130,8 +140,8 @@ export class PushTraces implements PushListener {
     }
   }
 
-  messageDelivered({ pushId, subscribers }: MessageDelivered): void {
-    this.#accepted(pushId)?.add(subscribers);
+  messageDelivered(delivered: MessageDelivered): void {
+    this.#accepted(delivered.pushId)?.add(delivered);
   }
 
   pushRefused({ pushId, kind, reason, by }: PushRefused): void {
@@ -157,7 +167,7 @@ export class PushTraces implements PushListener {
       const entry = this.#entryAt(at);
       // The message that is being delivered has no count yet, and may be what cuts the socket.
       for (let index = entry.delivered; index >= 0; index--) {
-        const channel = entry.channels[index];
+        const channel = entry.channelAt(index);
         if (channel === undefined || !joined.has(channel)) continue;
         if (index < entry.delivered && entry.sockets(index) === 0) continue;
         entry.cuts ??= new Map();
@@ -204,7 +214,7 @@ export class PushTraces implements PushListener {
 
 function acceptedTrace(entry: Accepted): PushTrace {
   const { id, at, by, event, cuts } = entry;
-  const channels = entry.channels.map((channel, index) => {
+  const channels = (entry.channels ?? [entry.channel]).map((channel, index) => {
     const sockets = entry.sockets(index);
     // A socket that joined later counts as one that may have lost it; more than all is nonsense.
     return { channel, sockets, cut: Math.min(cuts?.get(channel) ?? 0, sockets) };

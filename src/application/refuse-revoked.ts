@@ -1,4 +1,4 @@
-import type { AuthPolicy } from "../domain/auth-policy.js";
+import type { AuthPolicy, PushDecision } from "../domain/auth-policy.js";
 import { andThen } from "../domain/maybe-promise.js";
 import type { Revocations } from "./revocations.js";
 
@@ -15,11 +15,10 @@ export function refuseRevoked(
   policy: AuthPolicy,
   revocations: Pick<Revocations, "covers">,
 ): AuthPolicy {
+  const heed = (decision: PushDecision): PushDecision =>
+    decision?.allow && revocations.covers(decision.claims) ? DENY : decision;
   return {
-    authorizePush: (request) =>
-      andThen(policy.authorizePush(request), (decision) =>
-        decision?.allow && revocations.covers(decision.claims) ? DENY : decision,
-      ),
+    authorizePush: (request) => andThen(policy.authorizePush(request), heed),
     authorizeConnect: (request) =>
       andThen(policy.authorizeConnect(request), (decision) =>
         decision?.allow && revocations.covers(decision.identity?.claims) ? DENY : decision,

@@ -1,3 +1,6 @@
+/** Gives a part of a text, from one place up to another, as `slice` does. */
+export type Cut = (start: number, end: number) => string;
+
 /**
  * Reads JSON text without building its value: says whether it is JSON (RFC 8259) and where its
  * parts end.
@@ -11,7 +14,25 @@ export class JsonScanner {
   /** How many blanks between tokens have been passed. */
   blanks = 0;
 
-  constructor(readonly text: string) {}
+  readonly #cut: Cut | undefined;
+
+  /** @param cut makes a part of the text that holds nothing else in memory. @defaultValue `slice` */
+  constructor(
+    readonly text: string,
+    cut?: Cut,
+  ) {
+    this.#cut = cut;
+  }
+
+  /** Whether what `cut` gives is known to hold no other text in memory. */
+  get cutsOwn(): boolean {
+    return this.#cut !== undefined;
+  }
+
+  /** The text from one place up to another. */
+  cut(start: number, end: number): string {
+    return this.#cut === undefined ? this.text.slice(start, end) : this.#cut(start, end);
+  }
 
   /** The code unit at `at`; NaN behind the end. */
   get next(): number {
@@ -51,6 +72,11 @@ export class JsonScanner {
 
   /** Skips one value of any depth, without recursion. @throws {SyntaxError} where there is none. */
   value(): void {
+    const code = this.next;
+    if (code !== OPEN_BRACE && code !== OPEN_BRACKET) {
+      this.#scalar(code);
+      return;
+    }
     // The closing brackets that are due, the innermost last.
     const closers: number[] = [];
     for (;;) {
@@ -58,6 +84,40 @@ export class JsonScanner {
       if (closers.length === 0) return;
       if (closers.at(-1) === CLOSE_BRACE) this.#skipKey();
     }
+  }
+
+  /**
+   * Skips an array or an object, whose opening bracket comes next: calls `read`, which is to pass
+   * the element or the member, at each of them, up to the closing bracket or up to one at which it
+   * answers false. @returns whether it came to the closing bracket.
+   */
+  each(read: () => unknown): boolean {
+    const closer = this.next === OPEN_BRACE ? CLOSE_BRACE : CLOSE_BRACKET;
+    this.at++;
+    this.skipBlanks();
+    if (this.next !== closer) {
+      for (;;) {
+        if (read() === false) return false;
+        this.skipBlanks();
+        if (this.next !== COMMA) break;
+        this.at++;
+        this.skipBlanks();
+      }
+    }
+    this.expect(closer);
+    return true;
+  }
+
+  /** Reads a string, as one that holds no other text in memory. */
+  stringValue(): string {
+    const { text, at: start } = this;
+    const escaped = this.string();
+    const length = this.at - start - 2;
+    const isPart = length >= PART_LENGTH_MIN;
+    if (escaped || (isPart && this.#cut === undefined)) {
+      return JSON.parse(text.slice(start, this.at)) as string;
+    }
+    return isPart ? this.cut(start + 1, this.at - 1) : text.slice(start + 1, this.at - 1);
   }
 
   /** Skips a value's first token. @returns whether it opened one that has members still to come. */
@@ -116,23 +176,26 @@ export class JsonScanner {
   string(): boolean {
     const { text } = this;
     this.expect(QUOTE);
+    let { at } = this;
     let escaped = false;
     for (;;) {
-      const code = text.charCodeAt(this.at);
-      if (code === QUOTE) {
-        this.at++;
-        return escaped;
-      }
+      const code = text.charCodeAt(at);
+      if (code === QUOTE) break;
       if (code === BACKSLASH) {
         escaped = true;
+        this.at = at;
         this.#escape();
+        at = this.at;
       } else if (code >= SPACE) {
-        this.at++;
+        at++;
       } else {
         // A control character, or the NaN behind the end.
+        this.at = at;
         this.fail();
       }
     }
+    this.at = at + 1;
+    return escaped;
   }
 
   #escape(): void {
@@ -166,8 +229,11 @@ export class JsonScanner {
 
   /** One or more. */
   #digits(): void {
-    if (!isDigit(this.next)) this.fail();
-    while (isDigit(this.next)) this.at++;
+    const { text } = this;
+    let { at } = this;
+    if (!isDigit(text.charCodeAt(at))) this.fail();
+    while (isDigit(text.charCodeAt(at))) at++;
+    this.at = at;
   }
 
   /** The message names the place only: payloads belong in no log. */
@@ -196,13 +262,16 @@ export function compactJson(text: string): string {
   return pieces.join("");
 }
 
+/** V8 makes parts of other strings from this length on; a shorter one is always a copy. */
+const PART_LENGTH_MIN = 13;
+
 const TAB = 0x09;
 const LINE_FEED = 0x0a;
 const RETURN = 0x0d;
 const SPACE = 0x20;
-const QUOTE = 0x22;
+export const QUOTE = 0x22;
 const PLUS = 0x2b;
-export const COMMA = 0x2c;
+const COMMA = 0x2c;
 const MINUS = 0x2d;
 const DOT = 0x2e;
 const DIGIT_0 = 0x30;
@@ -211,13 +280,13 @@ const COLON = 0x3a;
 const LETTER_UPPER_E = 0x45;
 export const OPEN_BRACKET = 0x5b;
 const BACKSLASH = 0x5c;
-export const CLOSE_BRACKET = 0x5d;
+const CLOSE_BRACKET = 0x5d;
 const LETTER_E = 0x65;
 const LETTER_F = 0x66;
 const LETTER_N = 0x6e;
 const LETTER_T = 0x74;
 export const OPEN_BRACE = 0x7b;
-export const CLOSE_BRACE = 0x7d;
+const CLOSE_BRACE = 0x7d;
 
 /** JSON knows four blanks (RFC 8259, section 2). */
 function isBlank(code: number): boolean {

@@ -1,12 +1,4 @@
-import {
-  CLOSE_BRACE,
-  CLOSE_BRACKET,
-  COMMA,
-  compactJson,
-  JsonScanner,
-  OPEN_BRACE,
-  OPEN_BRACKET,
-} from "./json-scanner.js";
+import { compactJson, JsonScanner, OPEN_BRACE, OPEN_BRACKET } from "./json-scanner.js";
 
 /**
  * JSON kept as text.
@@ -19,6 +11,8 @@ export class Json {
   private constructor(
     /** One valid JSON value without insignificant white space. */
     readonly text: string,
+    /** Whether the text is known to hold no other text in memory, as a part of one does. */
+    readonly isOwn = false,
   ) {}
 
   static readonly null = new Json("null");
@@ -28,7 +22,7 @@ export class Json {
   static parse(text: string): Json {
     const scanner = new JsonScanner(text);
     scanner.skipBlanks();
-    const json = Json.#next(scanner);
+    const json = Json.read(scanner);
     scanner.end();
     return json;
   }
@@ -52,7 +46,7 @@ export class Json {
    */
   over(text: string): Json {
     if (text !== this.text) throw new RangeError("the text is another one");
-    return new Json(text);
+    return new Json(text, true);
   }
 
   /** Parsed afresh at each call; numbers beyond 2^53 lose digits here, and only here. */
@@ -75,7 +69,7 @@ export class Json {
     if (scanner.next !== OPEN_BRACKET) return undefined;
     const elements: Json[] = [];
     if (max === 0) return elements;
-    Json.#each(scanner, CLOSE_BRACKET, () => elements.push(Json.#next(scanner)) < max);
+    scanner.each(() => elements.push(Json.read(scanner)) < max);
     return elements;
   }
 
@@ -98,11 +92,12 @@ export class Json {
     scanner.skipBlanks();
     if (scanner.next !== OPEN_BRACE) return Json.#noneIn(scanner);
     const members = new Map<K, Json>();
-    Json.#each(scanner, CLOSE_BRACE, () => {
+    scanner.each(() => {
       const key = scanner.key() as K;
       if (!wanted.includes(key) || members.has(key)) scanner.value();
-      else members.set(key, Json.#next(scanner));
+      else members.set(key, Json.read(scanner));
     });
+    scanner.end();
     return members;
   }
 
@@ -118,12 +113,13 @@ export class Json {
     if (scanner.next !== OPEN_BRACE) return Json.#noneIn(scanner);
     const seen = new Set<string>();
     let repeated: string | undefined;
-    Json.#each(scanner, CLOSE_BRACE, () => {
+    scanner.each(() => {
       const key = scanner.key();
       if (seen.has(key)) repeated ??= key;
       else if (wanted.includes(key)) seen.add(key);
       scanner.value();
     });
+    scanner.end();
     return repeated;
   }
 
@@ -137,7 +133,8 @@ export class Json {
     scanner.skipBlanks();
     if (scanner.next !== OPEN_BRACKET) return Json.#noneIn(scanner);
     const elements: Json[] = [];
-    Json.#each(scanner, CLOSE_BRACKET, () => elements.push(Json.#next(scanner)));
+    scanner.each(() => elements.push(Json.read(scanner)));
+    scanner.end();
     return elements;
   }
 
@@ -146,30 +143,20 @@ export class Json {
     scanner.end();
   }
 
-  /**
-   * Calls `read` at each part between an opening bracket and its closing one, up to the text's end,
-   * or up to a part at which it answers false: what follows that is not looked at.
-   */
-  static #each(scanner: JsonScanner, closer: number, read: () => unknown): void {
-    scanner.at++;
-    scanner.skipBlanks();
-    if (scanner.next !== closer) {
-      for (;;) {
-        if (read() === false) return;
-        scanner.skipBlanks();
-        if (scanner.next !== COMMA) break;
-        scanner.at++;
-        scanner.skipBlanks();
-      }
-    }
-    scanner.expect(closer);
-    scanner.end();
-  }
-
-  static #next(scanner: JsonScanner): Json {
+  /** The value that comes next. @throws {SyntaxError} where none does. */
+  static read(scanner: JsonScanner): Json {
     const { at, blanks } = scanner;
     scanner.value();
-    const text = scanner.text.slice(at, scanner.at);
-    return new Json(scanner.blanks === blanks ? text : compactJson(text));
+    const text = scanner.cut(at, scanner.at);
+    const isCompact = scanner.blanks === blanks;
+    return new Json(isCompact ? text : compactJson(text), isCompact && scanner.cutsOwn);
   }
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what JSON.stringify escapes.
+const NEEDS_ESCAPE = /["\\\0-\x1f\ud800-\udfff]/;
+
+/** Whether the JSON of the text is other than itself between quotes. */
+export function needsEscape(text: string): boolean {
+  return NEEDS_ESCAPE.test(text);
 }

@@ -175,7 +175,7 @@ export class PushService {
       const result = this.#broker.publish({ pushId: id, push, idempotency });
       if (!isPromise(result)) return this.#published(publishing, result);
       this.#publishing.set(id, publishing);
-      return result.then(
+      return Promise.resolve(result).then(
         (settled) => this.#published(publishing, settled),
         (error: unknown) => this.#failed(ready, error),
       );

@@ -1,4 +1,4 @@
-import type { Json } from "./json.js";
+import { type Json, needsEscape } from "./json.js";
 import type { Message } from "./message.js";
 import { nameFault } from "./name.js";
 
@@ -66,15 +66,17 @@ export class Push {
 
   /** Checks and normalises; never throws, whatever the input is. */
   static of(input: PushInput, limits: PushLimits = DEFAULT_PUSH_LIMITS): PushResult {
-    const faults: PushFault[] = [];
-    const channels = normalizeChannels(input.channel, limits, faults);
-    const data = input.data;
-    if (data === undefined) faults.push({ field: "data", reason: REQUIRED });
-    const event = checkEvent(input.event, limits, faults);
-    if (channels === undefined || data === undefined || event === undefined) {
-      return { ok: false, error: invalidPush(faults) };
+    const { data } = input;
+    const channels = uniqueChannels(input.channel, limits);
+    const eventFault = faultOfEvent(input.event, limits);
+    if (typeof channels !== "string" && data !== undefined && eventFault === undefined) {
+      return { ok: true, push: new Push(channels, input.event as string, data) };
     }
-    return { ok: true, push: new Push(channels, event, data) };
+    const faults: PushFault[] = [];
+    if (typeof channels === "string") faults.push({ field: "channel", reason: channels });
+    if (data === undefined) faults.push({ field: "data", reason: REQUIRED });
+    if (eventFault !== undefined) faults.push({ field: "event", reason: eventFault });
+    return { ok: false, error: invalidPush(faults) };
   }
 
   /** The push on one of its channels, as it is delivered there. */
@@ -84,51 +86,49 @@ export class Push {
 
   /** The answer to the caller: `{"channel":[…],"data":…,"event":…}` with the keys in this order. */
   toAnswer(): string {
-    return `{"channel":${JSON.stringify(this.channels)},"data":${this.data.text},"event":${JSON.stringify(this.event)}}`;
+    const { channels, event, data } = this;
+    const [first = ""] = channels;
+    // Put together at once: each part on the way is a string of its own.
+    if (channels.length === 1 && !needsEscape(first) && !needsEscape(event)) {
+      return `{"channel":["${first}"],"data":${data.text},"event":"${event}"}`;
+    }
+    return `{"channel":${JSON.stringify(channels)},"data":${data.text},"event":${JSON.stringify(event)}}`;
   }
 }
 
-function normalizeChannels(
-  channel: unknown,
-  limits: PushLimits,
-  faults: PushFault[],
-): string[] | undefined {
-  const refuse = (reason: string): undefined => {
-    faults.push({ field: "channel", reason });
-  };
-  if (channel === undefined || channel === null) return refuse(REQUIRED);
-  if (typeof channel !== "string" && !Array.isArray(channel)) {
-    return refuse("must be a string or an array of strings");
+/** @returns the names, each once, or the reason why there are none. */
+function uniqueChannels(channel: unknown, limits: PushLimits): string[] | string {
+  const { channelsMax } = limits;
+  const tooMany = () => `must not name more than ${channelsMax} channels`;
+  if (typeof channel === "string") {
+    return faultOfChannel(channel, limits) ?? (channelsMax < 1 ? tooMany() : [channel]);
   }
-  const names: readonly unknown[] = typeof channel === "string" ? [channel] : channel;
-  if (names.length === 0) return refuse("must name at least one channel");
+  if (channel === undefined || channel === null) return REQUIRED;
+  if (!Array.isArray(channel)) return "must be a string or an array of strings";
+  const names: readonly unknown[] = channel;
+  if (names.length === 0) return "must name at least one channel";
   const unique = new Set<string>();
   // By index, so that a sparse array's holes are seen too.
   for (let at = 0; at < names.length; at++) {
     const name = names[at];
-    const where = typeof channel === "string" ? "" : `[${at}] `;
-    if (typeof name !== "string") return refuse(`${where}must be a string`);
-    if (name === "") return refuse(`${where}must not be empty`);
+    if (typeof name !== "string") return `[${at}] must be a string`;
     if (unique.has(name)) continue;
-    const fault = nameFault(name, limits.channelNameBytesMax);
-    if (fault !== undefined) return refuse(`${where}${fault}`);
+    const fault = faultOfChannel(name, limits);
+    if (fault !== undefined) return `[${at}] ${fault}`;
     unique.add(name);
-    if (unique.size > limits.channelsMax) {
-      return refuse(`must not name more than ${limits.channelsMax} channels`);
-    }
+    if (unique.size > channelsMax) return tooMany();
   }
   return [...unique];
 }
 
-function checkEvent(event: unknown, limits: PushLimits, faults: PushFault[]): string | undefined {
-  const refuse = (reason: string): undefined => {
-    faults.push({ field: "event", reason });
-  };
-  if (event === undefined || event === null) return refuse(REQUIRED);
-  if (typeof event !== "string") return refuse("must be a string");
-  if (event === "") return refuse("must not be empty");
-  const fault = nameFault(event, limits.eventNameBytesMax);
-  return fault === undefined ? event : refuse(fault);
+function faultOfChannel(name: string, { channelNameBytesMax }: PushLimits): string | undefined {
+  return name === "" ? "must not be empty" : nameFault(name, channelNameBytesMax);
+}
+
+function faultOfEvent(event: unknown, { eventNameBytesMax }: PushLimits): string | undefined {
+  if (event === undefined || event === null) return REQUIRED;
+  if (typeof event !== "string") return "must be a string";
+  return event === "" ? "must not be empty" : nameFault(event, eventNameBytesMax);
 }
 
 /** "channel, data are required; event must be a string": the missing ones together, as PushEx says it. */

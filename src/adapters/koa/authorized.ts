@@ -12,15 +12,16 @@ export class HttpAuthRequest implements PushAuthRequest {
   readonly headers: Headers;
   readonly #request: IncomingMessage;
 
+  /** @param of a request with another input: to ask Koa for each push of a batch would cost more than the push. */
   constructor(
-    ctx: Koa.Context,
+    of: Koa.Context | HttpAuthRequest,
     readonly input: PushInput,
   ) {
-    this.method = ctx.method;
-    this.path = ctx.path;
+    this.method = of.method;
+    this.path = of.path;
     // Node joins repeated fields itself, but for set-cookie, which no request has.
-    this.headers = ctx.headers as Headers;
-    this.#request = ctx.req;
+    this.headers = of.headers as Headers;
+    this.#request = of instanceof HttpAuthRequest ? of.#request : of.req;
   }
 
   /** Looked up on demand: most policies never ask. */

@@ -1,5 +1,6 @@
 import { Json } from "../../domain/json.js";
-import { type PushInputResult, parsePushInput } from "../../domain/push-input.js";
+import { type Cut, JsonScanner, OPEN_BRACE, OPEN_BRACKET } from "../../domain/json-scanner.js";
+import { type PushInputResult, readPushInput } from "../../domain/push-input.js";
 import { MalformedRequest } from "./malformed-request.js";
 
 export type BatchItem = Extract<PushInputResult, { ok: true }>;
@@ -14,31 +15,65 @@ export type Batch =
   /** JSON and no batch; `message` is for the caller. */
   | { readonly ok: false; readonly message: string };
 
-/** @throws {MalformedRequest} where the text is not JSON. */
-export function readBatch(text: string, pushesMax: number): Batch {
-  const members = membersOf(text);
-  const pushes = members?.get("pushes");
-  const found = pushes?.elements(pushesMax + 1);
-  if (found === undefined) {
+/**
+ * @param cut as `JsonScanner` takes it
+ * @throws {MalformedRequest} where the text is not JSON.
+ */
+export function readBatch(text: string, pushesMax: number, cut?: Cut): Batch {
+  const { pushes, count, dryRun } = membersOf(text, pushesMax, cut);
+  if (pushes === undefined) {
     return { ok: false, message: 'A batch is an object with an array "pushes".' };
   }
-  if (found.length === 0) return { ok: false, message: "pushes must hold at least one push." };
-  if (found.length > pushesMax) {
+  if (count === 0) return { ok: false, message: "pushes must hold at least one push." };
+  if (count > pushesMax) {
     return { ok: false, message: `pushes must not hold more than ${pushesMax} pushes.` };
   }
-  return { ok: true, items: found.map(readItem), dryRun: members?.get("dry_run")?.shallowValue() };
+  return { ok: true, items: pushes, dryRun };
 }
 
-function membersOf(text: string): Map<"pushes" | "dry_run", Json> | undefined {
+interface BatchMembers {
+  /** At most as many as a batch may hold; undefined where there is no array of them. */
+  pushes?: BatchItem[] | undefined;
+  count: number;
+  dryRun?: unknown;
+}
+
+function membersOf(text: string, pushesMax: number, cut: Cut | undefined): BatchMembers {
+  const members: BatchMembers = { count: 0 };
+  if (text === "") return members;
+  const scanner = new JsonScanner(text, cut);
+  const seen = new Set<string>();
   try {
-    return text === "" ? undefined : Json.members(text, ["pushes", "dry_run"]);
+    scanner.skipBlanks();
+    if (scanner.next === OPEN_BRACE) {
+      scanner.each(() => {
+        const key = scanner.key();
+        const isFirst = !seen.has(key);
+        if (isFirst && (key === "pushes" || key === "dry_run")) seen.add(key);
+        if (isFirst && key === "pushes" && scanner.next === OPEN_BRACKET) {
+          readItems(scanner, pushesMax, members);
+        } else if (isFirst && key === "dry_run") {
+          members.dryRun = Json.read(scanner).shallowValue();
+        } else {
+          scanner.value();
+        }
+      });
+    } else {
+      scanner.value();
+    }
+    scanner.end();
   } catch {
     throw new MalformedRequest("The request body is not valid JSON.");
   }
+  return members;
 }
 
-function readItem({ text }: Json): BatchItem {
-  const result = parsePushInput(text);
-  if (!result.ok) throw new MalformedRequest(result.message);
-  return result;
+/** Of those beyond the limit nothing is kept: a stranger's array can have millions. */
+function readItems(scanner: JsonScanner, pushesMax: number, members: BatchMembers): void {
+  const items: BatchItem[] = [];
+  members.pushes = items;
+  scanner.each(() => {
+    if (members.count++ < pushesMax) items.push(readPushInput(scanner));
+    else scanner.value();
+  });
 }

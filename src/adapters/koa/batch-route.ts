@@ -44,8 +44,8 @@ export function batchRoute(desk: BatchDesk, limits: BatchLimits): Koa.Middleware
   return [
     ...pushBody(limits),
     async (ctx) => {
-      const text = readJsonText(ctx);
-      const batch = readBatch(text, limits.pushesMax);
+      const { text, cut } = readJsonText(ctx);
+      const batch = readBatch(text, limits.pushesMax, cut);
       if (!acceptsJson(ctx)) return;
       if (!batch.ok) {
         // Asked about no push at all, so that a caller without a key learns nothing.
@@ -53,9 +53,12 @@ export function batchRoute(desk: BatchDesk, limits: BatchLimits): Koa.Middleware
         return;
       }
       const { items } = batch;
-      const prepared = await Promise.all(
-        items.map(({ input }) => desk.pushes.prepare(new HttpAuthRequest(ctx, input))),
+      const request = new HttpAuthRequest(ctx, {});
+      const asked = items.map(({ input }) =>
+        desk.pushes.prepare(new HttpAuthRequest(request, input)),
       );
+      // A promise for each of them only where the policy takes its time.
+      const prepared = asked.some(isPromise) ? await Promise.all(asked) : (asked as Prepared[]);
       const [first] = prepared;
       if (first?.kind === "denied" && prepared.every(({ kind }) => kind === "denied")) {
         answerDenied(ctx, first.answer);
@@ -131,6 +134,7 @@ function itemOptions(
   index: number,
 ): PushOptions {
   const { idempotencyKey } = options;
+  if (idempotencyKey === undefined && item.dryRun === undefined) return options;
   return {
     ...options,
     dryRun: options.dryRun || (prepared.kind !== "denied" && isOn("dry_run", item.dryRun)),

@@ -2,7 +2,6 @@ import { hash } from "node:crypto";
 import type { PushTraces } from "../../application/push-traces.js";
 import type { MaybePromise } from "../../domain/auth-policy.js";
 import type { IdempotencyClaim } from "../../domain/broker.js";
-import { isPromise } from "../../domain/maybe-promise.js";
 import type {
   AcceptedPush,
   PushService,
@@ -40,7 +39,7 @@ export function settlePush(
   const body = prepared.push.toAnswer();
   if (options.dryRun) return { status: 200, body };
   const outcome = desk.pushes.accept(prepared, claimOf(prepared, body, options));
-  return isPromise(outcome)
+  return outcome instanceof Promise
     ? outcome.then((settled) => outcomeAnswer(desk, body, settled, options))
     : outcomeAnswer(desk, body, outcome, options);
 }

@@ -1,9 +1,10 @@
-import { isUtf8 } from "node:buffer";
+import { isAscii, isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import type Koa from "koa";
 import bodyParser from "koa-bodyparser";
 import qs from "qs";
 import { Json } from "../../domain/json.js";
+import type { Cut } from "../../domain/json-scanner.js";
 import type { PushInput } from "../../domain/push.js";
 import { parsePushInput } from "../../domain/push-input.js";
 import { MalformedRequest } from "./malformed-request.js";
@@ -143,31 +144,42 @@ export function readPushInput(ctx: Koa.Context): ReadPush {
 }
 
 function bodyInput(ctx: Koa.Context): ReadPush {
-  const text = bodyText(ctx);
-  if (text === undefined) return { input: {} };
-  return bodyKind(ctx) === "form" ? parseForm(text, "request body") : readJsonPush(text);
+  const body: unknown = ctx.request.body;
+  if (!Buffer.isBuffer(body)) return { input: {} };
+  return bodyKind(ctx) === "form" ? parseForm(utf8Text(body), "request body") : readJsonPush(body);
 }
 
-/** @throws {MalformedRequest} where the text is not JSON. */
-export function readJsonPush(text: string): ReadPush {
-  const result = parsePushInput(text);
+/** @throws {MalformedRequest} where the bytes are no JSON in UTF-8. */
+export function readJsonPush(body: Buffer): ReadPush {
+  const { text, cut } = jsonText(body);
+  const result = parsePushInput(text, cut);
   if (!result.ok) throw new MalformedRequest(result.message);
   return result;
 }
 
-/** A body that must be JSON, as text; empty where there is none. */
-export function readJsonText(ctx: Koa.Context): string {
-  if (bodyKind(ctx) === "form") ctx.throw(415, "The request body must be application/json.");
-  return bodyText(ctx) ?? "";
+export interface JsonText {
+  readonly text: string;
+  /** Makes parts of it that are strings of their own, where that is cheap. */
+  readonly cut?: Cut;
 }
 
-function bodyText(ctx: Koa.Context): string | undefined {
+/** A body that must be JSON, as text; empty where there is none. */
+export function readJsonText(ctx: Koa.Context): JsonText {
+  if (bodyKind(ctx) === "form") ctx.throw(415, "The request body must be application/json.");
   const body: unknown = ctx.request.body;
-  return Buffer.isBuffer(body) ? utf8Text(body) : undefined;
+  return Buffer.isBuffer(body) ? jsonText(body) : { text: "" };
 }
 
 /** @throws {MalformedRequest} where the bytes are not UTF-8. */
-export function utf8Text(body: Buffer): string {
+function jsonText(body: Buffer): JsonText {
+  if (!isAscii(body)) return { text: utf8Text(body) };
+  // A byte, a character: what is cut out of the body is no part of the text.
+  const cut: Cut = (start, end) => body.toString("latin1", start, end);
+  return { text: body.toString("latin1"), cut };
+}
+
+/** @throws {MalformedRequest} where the bytes are not UTF-8. */
+function utf8Text(body: Buffer): string {
   if (!isUtf8(body)) throw new MalformedRequest("The request body is not valid UTF-8.");
   return body.toString("utf8");
 }

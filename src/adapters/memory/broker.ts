@@ -18,7 +18,7 @@ import { formatMessageId, parseMessageId } from "../../domain/message-id.js";
 import type { Push } from "../../domain/push.js";
 import { ENTRY_BYTES, type LogEntry } from "./channel-log.js";
 import { ChannelLogs } from "./channel-logs.js";
-import { ownText } from "./own-text.js";
+import { OwnNames, ownBytes, ownText } from "./own-text.js";
 
 export interface MemoryBrokerOptions {
   /** Asked when a channel's log is made, and at each message of a channel that has none. */
@@ -46,14 +46,6 @@ const SWEEP_LOGS = 2000;
 const NO_HISTORY: History = { position: undefined, recovered: true, messages: [] };
 const UNKNOWN: History = { position: undefined, recovered: false, messages: [] };
 
-interface Accepted {
-  readonly pushId: string;
-  readonly push: Push;
-}
-
-/** What a push is kept as, the same for all its channels. */
-type Kept = Omit<LogEntry, "sequence">;
-
 /**
  * The broker of one node that keeps all in memory: a push is delivered within `publish`, and what is
  * kept ends with the process.
@@ -74,7 +66,8 @@ export class MemoryBroker implements Broker {
   #sweeping: NodeJS.Timeout | undefined;
   #isDelivering = false;
   /** Accepted while another push is being delivered. */
-  readonly #waiting: Accepted[] = [];
+  readonly #waiting: Publication[] = [];
+  readonly #events = new OwnNames();
 
   constructor(options: MemoryBrokerOptions) {
     this.#historyLimits = options.historyLimits;
@@ -113,15 +106,16 @@ export class MemoryBroker implements Broker {
     this.#logs = new ChannelLogs(this.#memoryBytesMax);
   }
 
-  publish({ pushId, push, idempotency }: Publication): MaybePromise<PublishResult> {
+  publish(publication: Publication): MaybePromise<PublishResult> {
+    const { pushId, idempotency } = publication;
     const deliver = this.#deliver;
     if (deliver === undefined) throw new BrokerUnavailable("the broker is not running");
-    if (idempotency === undefined) return this.#accept({ pushId, push }, deliver);
+    if (idempotency === undefined) return this.#accept(publication, deliver);
     const { key, fingerprint } = idempotency;
     // The key is known before the push is delivered, to a repeat from within that too.
     const claimed = this.#keys.claim(key, fingerprint, () => pushId);
     return andThen(claimed, (claim): PublishResult => {
-      if (claim.kind === "first") return this.#accept({ pushId, push }, deliver);
+      if (claim.kind === "first") return this.#accept(publication, deliver);
       return claim.kind === "repeated" ? { kind: "repeated", pushId: claim.value } : claim;
     });
   }
@@ -154,16 +148,16 @@ export class MemoryBroker implements Broker {
     return { position, recovered: true, messages };
   }
 
-  #accept(accepted: Accepted, deliver: Deliver): PublishResult {
+  #accept(publication: Publication, deliver: Deliver): PublishResult {
     if (this.#isDelivering) {
-      this.#waiting.push(accepted);
+      this.#waiting.push(publication);
       return { kind: "accepted", deliveries: 0 };
     }
     const errors: unknown[] = [];
     let deliveries = 0;
     this.#isDelivering = true;
     try {
-      deliveries = this.#deliverEach(accepted, deliver, errors);
+      deliveries = this.#deliverEach(publication, deliver, errors);
       for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
         this.#deliverEach(next, deliver, errors);
       }
@@ -175,21 +169,20 @@ export class MemoryBroker implements Broker {
     return { kind: "accepted", deliveries };
   }
 
-  #deliverEach({ pushId, push }: Accepted, deliver: Deliver, errors: unknown[]): number {
+  #deliverEach({ pushId, push }: Publication, deliver: Deliver, errors: unknown[]): number {
     let deliveries = 0;
-    let kept: Kept | undefined;
+    let last: LogEntry | undefined;
     for (const channel of push.channels) {
       const log = this.#logs.get(channel) ?? this.#newLog(channel);
       let message: Message;
       if (log === undefined) {
         message = push.message(channel);
       } else {
-        kept ??= this.#kept(push);
-        const { at, event, data, bytes } = kept;
         const sequence = ++this.#sequence;
-        this.#logs.append(log, { sequence, at, event, data, bytes });
-        const id = formatMessageId(this.#epoch, sequence);
-        message = { channel, event: push.event, data: push.data, id };
+        last = last === undefined ? this.#entry(sequence, push) : { ...last, sequence };
+        this.#logs.append(log, last);
+        // With the texts that are kept: whoever keeps some too need not have them twice.
+        message = this.#message(log.channel, last);
       }
       try {
         deliveries += deliver(message, pushId);
@@ -200,15 +193,17 @@ export class MemoryBroker implements Broker {
     return deliveries;
   }
 
-  #kept({ event, data }: Push): Kept {
-    const ownEvent = ownText(event);
-    const ownData = ownText(data.text);
+  #entry(sequence: number, push: Push): LogEntry {
+    const event = this.#events.of(push.event);
+    const { text } = push.data;
+    const data = push.data.isOwn ? { text, bytes: ownBytes(text) } : ownText(text);
     return {
+      sequence,
       at: this.#now(),
-      event: ownEvent.text,
-      data: data.over(ownData.text),
+      event: event.text,
+      data: push.data.isOwn ? push.data : push.data.over(data.text),
       // The data is one for all channels, and counts in each: it is there until the last one drops it.
-      bytes: ENTRY_BYTES + ownEvent.bytes + ownData.bytes,
+      bytes: ENTRY_BYTES + event.bytes + data.bytes,
     };
   }
 

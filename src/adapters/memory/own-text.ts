@@ -19,10 +19,34 @@ export interface OwnText {
 export function ownText(text: string): OwnText {
   if (text.length < PART_LENGTH_MIN) return { text, bytes: STRING_BYTES + 2 * text.length };
   // Not by UTF-8: that would change lone surrogates.
-  const isAscii = Buffer.byteLength(text) === text.length;
-  const encoding = isAscii ? "latin1" : "utf16le";
-  return {
-    text: Buffer.from(text, encoding).toString(encoding),
-    bytes: STRING_BYTES + (isAscii ? text.length : 2 * text.length),
-  };
+  const encoding = isAscii(text) ? "latin1" : "utf16le";
+  return { text: Buffer.from(text, encoding).toString(encoding), bytes: ownBytes(text) };
+}
+
+/** What the text takes in memory that is its own, by the same estimate. */
+export function ownBytes(text: string): number {
+  return STRING_BYTES + (isAscii(text) ? text.length : 2 * text.length);
+}
+
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length;
+}
+
+/** Most names that are remembered at a time, and the most characters of one: some 100 kB. */
+const NAMES_MAX = 256;
+const NAME_LENGTH_MAX = 200;
+
+/** Own texts for names of which the same few come again and again, each made once. */
+export class OwnNames {
+  readonly #known = new Map<string, OwnText>();
+
+  of(name: string): OwnText {
+    const known = this.#known.get(name);
+    if (known !== undefined) return known;
+    const own = ownText(name);
+    if (name.length > NAME_LENGTH_MAX) return own;
+    if (this.#known.size >= NAMES_MAX) this.#known.clear();
+    this.#known.set(own.text, own);
+    return own;
+  }
 }

@@ -10,8 +10,6 @@ export class BridgedRequest extends Readable {
   readonly httpVersion = "1.1";
   readonly httpVersionMajor = 1;
   readonly httpVersionMinor = 1;
-  readonly headers: RequestHead["headers"];
-  readonly rawHeaders: string[];
   readonly trailers = {};
   readonly rawTrailers: string[] = [];
   readonly socket: BridgedSocket;
@@ -32,14 +30,14 @@ export class BridgedRequest extends Readable {
     raw: RawResponse,
     readonly method: string,
     public url: string,
-    head: RequestHead,
+    readonly headers: RequestHead["headers"],
+    /** Names and values in turn, as they came. */
+    readonly rawHeaders: string[],
   ) {
     super();
     this.#raw = raw;
-    this.headers = head.headers;
-    this.rawHeaders = head.rawHeaders;
     this.socket = new BridgedSocket(raw);
-    this.isChunked = head.headers["transfer-encoding"] !== undefined;
+    this.isChunked = headers["transfer-encoding"] !== undefined;
   }
 
   get connection(): BridgedSocket {

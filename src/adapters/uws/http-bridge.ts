@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { METHODS, STATUS_CODES } from "node:http";
 import { BridgedRequest } from "./bridged-request.js";
 import { BridgedResponse } from "./bridged-response.js";
-import { type Lane, PlainRequest } from "./plain-request.js";
+import { type Lane, PlainRequest, type PlainRequestOptions } from "./plain-request.js";
 import type { RawRequest, RawResponse } from "./raw-http.js";
-import { type RequestHead, readRequestHead } from "./request-head.js";
+import { type RequestHead, rawHeadersOf, readRequestHead } from "./request-head.js";
 import { writeJsonBody } from "./unended-answer.js";
 
 /** What Koa's `app.callback()` is, and any other handler for `node:http`. */
@@ -35,13 +35,15 @@ export interface HttpBridgeOptions {
  */
 export class HttpBridge {
   readonly #handler: NodeRequestHandler;
-  readonly #options: HttpBridgeOptions;
+  readonly #isDraining: () => boolean;
+  readonly #plain: PlainRequestOptions | undefined;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(handler: NodeRequestHandler, options: HttpBridgeOptions) {
+  constructor(handler: NodeRequestHandler, { isDraining, lane }: HttpBridgeOptions) {
     this.#handler = handler;
-    this.#options = options;
+    this.#isDraining = isDraining;
+    this.#plain = lane && { lane, isDraining, done: this.#settled };
   }
 
   /** Requests whose answer is not complete. */
@@ -61,30 +63,37 @@ export class HttpBridge {
     });
   }
 
+  /** Any request. */
   handle(raw: RawResponse, rawRequest: RawRequest): void {
-    const head = readRequestHead((each) => rawRequest.forEach(each));
+    const head = readHead(raw, rawRequest);
+    if (head !== undefined) this.#bridge(raw, rawRequest, head);
+  }
+
+  /** A POST to the lane's path, with or without a query string. */
+  handlePost(raw: RawResponse, rawRequest: RawRequest): void {
+    const head = readHead(raw, rawRequest);
+    if (head === undefined) return;
+    const plain = this.#plain;
+    if (plain?.lane.takes(head.headers) && rawRequest.getQuery() === undefined) {
+      this.#inFlight++;
+      new PlainRequest(raw, head.headers, plain).receive();
+    } else {
+      this.#bridge(raw, rawRequest, head);
+    }
+  }
+
+  #bridge(raw: RawResponse, rawRequest: RawRequest, { headers }: RequestHead): void {
     const method = rawRequest.getCaseSensitiveMethod();
-    const fault = head.fault ?? (KNOWN_METHODS.has(method) ? undefined : "The method is unknown.");
-    if (fault !== undefined) {
-      refuse(raw, 400, fault);
+    if (!KNOWN_METHODS.has(method)) {
+      refuse(raw, 400, "The method is unknown.");
       return;
     }
     const query = rawRequest.getQuery();
     const path = rawRequest.getUrl();
-    const { lane } = this.#options;
-    if (path === lane?.path && method === "POST" && query === undefined) {
-      if (lane.takes(head.headers)) {
-        this.#handOver(raw, head, lane);
-        return;
-      }
-    }
-    const request = new BridgedRequest(
-      raw,
-      method,
-      query === undefined ? path : `${path}?${query}`,
-      head,
-    );
-    const response = new BridgedResponse(raw, request, this.#options.isDraining);
+    const rawHeaders = rawHeadersOf(rawRequest);
+    const url = query === undefined ? path : `${path}?${query}`;
+    const request = new BridgedRequest(raw, method, url, headers, rawHeaders);
+    const response = new BridgedResponse(raw, request, this.#isDraining);
     this.#inFlight++;
     response.onceSettled = this.#settled;
     raw.onAborted(() => {
@@ -96,12 +105,6 @@ export class HttpBridge {
     this.#handler(request as unknown as IncomingMessage, response as unknown as ServerResponse);
   }
 
-  #handOver(raw: RawResponse, { headers }: RequestHead, lane: Lane): void {
-    this.#inFlight++;
-    const { isDraining } = this.#options;
-    new PlainRequest(raw, headers, { lane, isDraining, done: this.#settled }).receive();
-  }
-
   readonly #settled = (): void => {
     this.#inFlight--;
     if (this.#inFlight > 0) return;
@@ -109,6 +112,14 @@ export class HttpBridge {
     this.#onIdle = undefined;
     onIdle?.();
   };
+}
+
+/** Undefined where the request had to be refused. */
+function readHead(raw: RawResponse, rawRequest: RawRequest): RequestHead | undefined {
+  const head = readRequestHead(rawRequest);
+  if (head.fault === undefined) return head;
+  refuse(raw, 400, head.fault);
+  return undefined;
 }
 
 /** Answers and closes the connection, so that nothing behind this request runs. */

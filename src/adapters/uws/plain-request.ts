@@ -1,4 +1,3 @@
-import { STATUS_CODES } from "node:http";
 import type { MaybePromise } from "../../domain/auth-policy.js";
 import { isPromise } from "../../domain/maybe-promise.js";
 import type { RawResponse } from "./raw-http.js";
@@ -16,9 +15,11 @@ export interface Lane {
 }
 
 export interface LaneAnswer {
-  readonly status: number;
-  /** Without those that uWebSockets.js writes itself; all of printable ASCII. */
-  readonly fields: readonly (readonly [name: string, value: string])[];
+  /**
+   * As it goes on the wire: what follows `HTTP/1.1 ` in the status line, and the fields but those
+   * that uWebSockets.js writes itself, each behind a CRLF.
+   */
+  readonly head: string;
   readonly body: string;
 }
 
@@ -38,7 +39,7 @@ export class PlainRequest {
   readonly #raw: RawResponse;
   readonly #options: PlainRequestOptions;
   #parts: Buffer[] | undefined;
-  #answer: LaneAnswer | undefined;
+  #isAnswered = false;
 
   constructor(
     raw: RawResponse,
@@ -60,7 +61,7 @@ export class PlainRequest {
 
   /** Undefined once the answer is complete: a policy may ask late, and the connection serves another. */
   get remoteAddress(): string | undefined {
-    if (this.isGone || this.#answer !== undefined) return undefined;
+    if (this.isGone || this.#isAnswered) return undefined;
     return Buffer.from(this.#raw.getRemoteAddressAsText()).toString("latin1");
   }
 
@@ -76,31 +77,22 @@ export class PlainRequest {
     const answer = this.#options.lane.answer(this);
     // It was read by now, and its memory is not ours any more.
     this.body = EMPTY;
-    if (isPromise(answer)) void answer.then((settled) => this.#end(settled));
-    else this.#end(answer);
+    if (isPromise(answer)) {
+      void answer.then((settled) => {
+        if (!this.isGone) this.#raw.cork(() => this.#end(settled));
+      });
+    } else {
+      // What is written in the turn of the request's own callback is corked already.
+      this.#end(answer);
+    }
   }
 
-  #end(answer: LaneAnswer): void {
+  #end({ head, body }: LaneAnswer): void {
     if (this.isGone) return;
-    this.#answer = answer;
-    ending = this;
-    this.#raw.cork(writeEnding);
-    ending = undefined;
+    this.#isAnswered = true;
+    // One call for all of it: each one into uWebSockets.js costs more than to put the text together.
+    this.#raw.writeStatus(head);
+    this.#raw.end(body, this.#options.isDraining());
     this.#options.done();
   }
-
-  /** Called within `cork`, by this file only. */
-  write(): void {
-    const { status, fields, body } = this.#answer as LaneAnswer;
-    this.#raw.writeStatus(status === 200 ? "200 OK" : `${status} ${STATUS_CODES[status] ?? ""}`);
-    for (const [name, value] of fields) this.#raw.writeHeader(name, value);
-    this.#raw.end(body, this.#options.isDraining());
-  }
-}
-
-/** The one that is written: `cork` takes a function, and one for all requests is none for each. */
-let ending: PlainRequest | undefined;
-
-function writeEnding(): void {
-  ending?.write();
 }

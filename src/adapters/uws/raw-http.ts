@@ -3,7 +3,7 @@ export interface RawRequest {
   getCaseSensitiveMethod(): string;
   getUrl(): string;
   getQuery(): string | undefined;
-  forEach(each: (name: string, value: string) => void): void;
+  forEach(each: (name: string, value: string) => unknown): void;
 }
 
 export interface RawResponse {

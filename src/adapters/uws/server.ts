@@ -86,6 +86,11 @@ export class UwsServer {
     app.any(SOCKET_PATH, (response) =>
       refuse(response, 400, "This path takes WebSocket connections."),
     );
+    const { lane } = this.#options;
+    // A route of its own: uWebSockets.js has looked at method and path already.
+    if (lane !== undefined) {
+      app.post(lane.path, (response, request) => this.#bridge.handlePost(response, request));
+    }
     app.any("/*", (response, request) => this.#bridge.handle(response, request));
     const listening = await new Promise<us_listen_socket | false>((resolve) => {
       // The typings lack this overload; the library takes host, port, options (AppWrapper.h).

@@ -58,7 +58,7 @@ export class UpgradeDoor<Response extends RawResponse> {
   /** Answers with why there is none, or hands the connect over: `enter` accepts it. */
   open(response: Response, request: RawRequest, enter: PendingUpgrade<Response>["enter"]): void {
     // The request is gone once this callback returns, so all of it is read here.
-    const head = readRequestHead((each) => request.forEach(each));
+    const head = readRequestHead(request);
     const { headers } = head;
     const protocols = headers["sec-websocket-protocol"] ?? "";
     const connect = readConnectRequest(request.getQuery() ?? "", protocols);

@@ -58,14 +58,45 @@ describe("ApiKeyPolicy", () => {
       fc.property(
         fc.uniqueArray(key, { minLength: 1, maxLength: 4 }),
         key,
-        fc.boolean(),
+        // Bit by bit: which of them are given as their digests.
+        fc.nat(15),
         (keys, sent, hashed) => {
-          const given = new ApiKeyPolicy(hashed ? keys.map(sha256) : keys);
+          const given = new ApiKeyPolicy(
+            keys.map((each, index) => ((hashed >> index) & 1 ? sha256(each) : each)),
+          );
           expect(mayPush(given, `Bearer ${sent}`)).toBe(keys.includes(sent));
           for (const each of keys) expect(mayPush(given, `Bearer ${each}`)).toBe(true);
         },
       ),
     );
+  });
+
+  it("tells keys of one length apart, and what is not ASCII from all of them", () => {
+    const given = new ApiKeyPolicy([
+      { key: "aaaa", name: "a" },
+      { key: "bbbb", name: "b" },
+      { key: sha256("cccc"), name: "c" },
+    ]);
+    const by = (key: string) => (given.authorizePush(pushWith(key)) as { by?: string }).by;
+    expect(["aaaa", "bbbb", "cccc"].map(by)).toEqual(["a", "b", "c"]);
+    // The last byte of the first one's UTF-16 form is an "a".
+    const strange = [
+      "aaa\u0161",
+      "aaa\u00e9",
+      "\u00e9aaa",
+      "aa\u00e9",
+      "aaaa\u0000",
+      "aaab",
+      "aaa",
+    ];
+    expect(strange.map(by)).toEqual(strange.map(() => undefined));
+  });
+
+  it("forgets the keys that a reload takes away, however they were given", () => {
+    const given = new ApiKeyPolicy(["as-itself", sha256("as-digest")]);
+    given.reload(["another"]);
+    const keys = ["as-itself", "as-digest", "another"];
+    expect(keys.map((key) => mayPush(given, `Bearer ${key}`))).toEqual([false, false, true]);
   });
 
   it.each([

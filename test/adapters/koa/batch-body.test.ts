@@ -20,10 +20,11 @@ describe("readBatch", () => {
   });
 
   it("leaves a stranger's list of very many alone", () => {
-    const elements = vi.spyOn(Json.prototype, "elements");
-    const batch = readBatch(`{"pushes":[${"1,".repeat(500_000)}1]}`, 100);
+    const read = vi.spyOn(Json, "read");
+    const push = '{"data":1}';
+    const batch = readBatch(`{"pushes":[${`${push},`.repeat(500_000)}${push}]}`, 100);
     expect(batch).toEqual({ ok: false, message: "pushes must not hold more than 100 pushes." });
-    expect(elements.mock.results.map(({ value }) => value.length)).toEqual([101]);
+    expect(read).toHaveBeenCalledTimes(100);
   });
 
   it("builds nothing of a dry_run that is nested", () => {

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readRequestHead } from "../../../src/adapters/uws/request-head.js";
+import { rawHeadersOf, readRequestHead } from "../../../src/adapters/uws/request-head.js";
 import { within } from "../../support/inbox.js";
 import { RawHttp } from "../../support/raw-http.js";
 
@@ -13,10 +13,14 @@ const CHUNKED: Field = ["transfer-encoding", "chunked"];
 const length = (value: string): Field => ["content-length", value];
 
 /** Fields as uWebSockets.js gives them: names in lower case, values without blanks around them. */
-const read = (...fields: readonly Field[]) =>
-  readRequestHead((each) => {
-    for (const [name, value] of fields) each(name, value);
-  });
+const read = (...fields: readonly Field[]) => {
+  const source = {
+    forEach(each: (name: string, value: string) => unknown): void {
+      for (const [name, value] of fields) each(name, value);
+    },
+  };
+  return { ...readRequestHead(source), rawHeaders: rawHeadersOf(source) };
+};
 
 describe("the head of a request", () => {
   it.each<[string, readonly Field[]]>([

@@ -15,8 +15,10 @@ export interface LimitedApiKey {
   readonly channels?: readonly string[] | undefined;
 }
 
-/** A key that has been checked: nothing of it but its digest is kept. */
+/** A key that has been checked: of one that was given as its digest, nothing else is known. */
 export interface KnownApiKey {
+  /** The key where it was given as itself, in ASCII. */
+  readonly text: Buffer | undefined;
   /** Its SHA-256: the hexadecimal digits as ASCII, in lower case. */
   readonly digest: Buffer;
   /** One object for all pushes of the key. */
@@ -60,7 +62,9 @@ export function checkApiKeys(
     once("key", hex);
     const by = nameOf(name, fail) ?? `key ${hex.slice(0, 8)}`;
     once("name", by);
+    const isText = typeof key === "string" && !HASHED.test(key);
     return {
+      text: isText ? Buffer.from(key, "latin1") : undefined,
       digest: Buffer.from(hex, "latin1"),
       decision: Object.freeze({ allow: true as const, by }),
       channels: limitOf(channels, fail),
