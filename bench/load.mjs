@@ -13,6 +13,8 @@ import { residentBytes } from "./load/process-stats.mjs";
 import { heartbeat, openSubscribers, prove, Run, withPushers } from "./load/run.mjs";
 
 const UNJOINED = 99_999;
+/** Until a server has noticed that thousands of sockets were reset. */
+const CLOSED_MS = 500;
 /** As many pushes as the generator makes at once, where it only fills histories. */
 const FILLERS = 32;
 
@@ -20,7 +22,7 @@ const job = JSON.parse(process.argv[2]);
 const run = new Run(job);
 
 try {
-  const runs = { memory: memoryRun, history: historyRun };
+  const runs = { memory: memoryRun, connect: connectRun, history: historyRun };
   const result = await (runs[job.kind] ?? pushRun)();
   console.log(JSON.stringify(result));
   process.exit(0);
@@ -89,6 +91,17 @@ async function memoryRun() {
   for (const subscriber of all) subscriber.close();
   const idle = { bytesPerSocket: (after - before) / job.sockets, before, after };
   return { phases: { idle, open: opening } };
+}
+
+/** Connects and joins on a server that has seen some thousand before, and compiled what it needs. */
+async function connectRun() {
+  const { subscribers: warm } = await openSubscribers(run, job.before);
+  for (const subscriber of warm) subscriber.close();
+  await sleep(CLOSED_MS);
+  const { subscribers, opening } = await openSubscribers(run, job.sockets);
+  await heartbeat(run, subscribers);
+  for (const subscriber of subscribers) subscriber.close();
+  return { phases: { open: opening } };
 }
 
 /**

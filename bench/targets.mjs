@@ -104,7 +104,7 @@ const SPEED = [
   },
   {
     text: "connects and joins a second of CPU time: at least 0.8 of the floor",
-    row: row("memory", "open", "perCpuSecond"),
+    row: row("connect", "open", "perCpuSecond"),
     of: FLOOR,
     atLeast: 0.8,
   },

@@ -145,6 +145,13 @@ export function scenarios({ quick, maxSockets }) {
       steadyLooks: quick ? 3 : 10,
       ...size,
     })),
+    {
+      name: "connect",
+      kind: "connect",
+      channels: 1,
+      before: quick ? 500 : 5_000,
+      sockets: sockets(10_000),
+    },
     { name: "start", kind: "start", starts: quick ? 1 : 5 },
   ];
 }
