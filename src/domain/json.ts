@@ -8,12 +8,21 @@ import { compactJson, JsonScanner, OPEN_BRACE, OPEN_BRACKET } from "./json-scann
  * a JavaScript object. So the text itself is the value, and it is parsed only for who asks.
  */
 export class Json {
+  /** No part of the value: equal JSON is equal wherever its text comes from. */
+  readonly #isOwn: boolean;
+
   private constructor(
     /** One valid JSON value without insignificant white space. */
     readonly text: string,
-    /** Whether the text is known to hold no other text in memory, as a part of one does. */
-    readonly isOwn = false,
-  ) {}
+    isOwn = false,
+  ) {
+    this.#isOwn = isOwn;
+  }
+
+  /** Whether the text is known to hold no other text in memory, as a part of one does. */
+  get isOwn(): boolean {
+    return this.#isOwn;
+  }
 
   static readonly null = new Json("null");
   static readonly emptyObject = new Json("{}");

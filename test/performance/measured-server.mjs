@@ -50,14 +50,16 @@ function countCalls() {
   const makeApp = uws.App;
   uws.App = () => {
     const app = makeApp();
-    const { any, ws } = app;
+    const { any, post, ws } = app;
     countOn(app, app);
-    app.any = (path, handler) =>
-      any.call(app, path, (response, request) => {
-        countOn(Object.getPrototypeOf(response), response);
-        countOn(Object.getPrototypeOf(request), request);
-        handler(response, request);
-      });
+    for (const [name, route] of Object.entries({ any, post })) {
+      app[name] = (path, handler) =>
+        route.call(app, path, (response, request) => {
+          countOn(Object.getPrototypeOf(response), response);
+          countOn(Object.getPrototypeOf(request), request);
+          handler(response, request);
+        });
+    }
     app.ws = (path, { open, ...behavior }) =>
       ws.call(app, path, {
         ...behavior,
