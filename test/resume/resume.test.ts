@@ -49,7 +49,8 @@ describe.concurrent("clients on bad connections", { timeout: 60_000 }, () => {
     ["disk", "file", "lost"],
     ["keys", "memory", "duplicated"],
     ["turns", "memory", "reordered"],
-  ] as const)("without %s the check fails", async (without, broker, fault) => {
+  ] as const)("without %s the check fails", { retry: 3 }, async (without, broker, fault) => {
+    // So few messages may, by chance, meet none of the faults that matter: each retry draws anew.
     const figures = await resume("--broker", broker, "--kills", "1", "--without", without);
     expect(figures.code, figures.output).toBe(1);
     expect(figures[fault], figures.output).toBeGreaterThan(0);
