@@ -1,14 +1,15 @@
 import type { Message } from "../../domain/message.js";
 import type { Codec } from "./phoenix/frame.js";
-import { type Grouped, type SocketGroup, SocketGroups } from "./socket-groups.js";
+import { type Grouped, type Recipient, type SocketGroup, SocketGroups } from "./socket-groups.js";
 
 /** A socket, as far as deliveries go. */
 export interface Subscriber extends Grouped {
   /** Undefined once it is gone. */
-  readonly ws: TopicSubscriber | undefined;
+  readonly ws: SubscribedSocket | undefined;
 }
 
-export interface TopicSubscriber {
+export interface SubscribedSocket {
+  send(text: string): unknown;
   subscribe(topic: string): unknown;
   unsubscribe(topic: string): unknown;
 }
@@ -103,7 +104,15 @@ export class FanOut {
     return channel.live;
   }
 
-  /** Must be called before anything else is sent to the socket, so that nothing overtakes. */
+  /** Sends a frame to one socket, behind what waits for it: at once where nothing does. */
+  send(socket: Subscriber, frame: string): void {
+    const { group, ws } = socket;
+    // To write to the whole group for one heartbeat's reply would undo what was merged.
+    if (group !== undefined && group.waiting.length > 0) group.waiting.push(socket, frame);
+    else ws?.send(frame);
+  }
+
+  /** Must be called before a socket is closed, and whatever else does not go through here. */
   settle({ group }: Subscriber): void {
     if (group !== undefined && group.waiting.length > 0) this.#write(group);
   }
@@ -225,11 +234,15 @@ export class FanOut {
   /** It stays where it is in the round: another message may come before its turn. */
   #write(group: SocketGroup): void {
     const { waiting } = group;
-    for (let at = 0; at < waiting.length; at += 2) {
-      this.#app?.publish(waiting[at] as string, waiting[at + 1] as string);
-    }
-    waiting.length = 0;
+    // A listener that is told of a cut socket may close others, which comes back here.
+    group.waiting = [];
     group.writes = 0;
+    for (let at = 0; at < waiting.length; at += 2) {
+      const to = waiting[at] as string | Recipient;
+      const frame = waiting[at + 1] as string;
+      if (typeof to === "string") this.#app?.publish(to, frame);
+      else to.ws?.send(frame);
+    }
   }
 }
 

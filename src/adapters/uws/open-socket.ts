@@ -1,7 +1,7 @@
 import type { Identity } from "../../domain/auth-policy.js";
 import type { SocketInfo } from "../../domain/push-listener.js";
 import type { CatchingUp, WritableSocket } from "./catch-up.js";
-import type { Subscriber, TopicSubscriber } from "./fan-out.js";
+import type { SubscribedSocket, Subscriber } from "./fan-out.js";
 import type { Idle } from "./idle-sockets.js";
 import type { Codec } from "./phoenix/frame.js";
 import type { Session } from "./phoenix/session.js";
@@ -9,7 +9,7 @@ import type { Replay } from "./replay.js";
 import type { SocketGroup } from "./socket-groups.js";
 
 /** The parts of uWebSockets.js's WebSocket that a socket needs, without importing it. */
-export interface SocketHandle extends WritableSocket, TopicSubscriber {
+export interface SocketHandle extends WritableSocket, SubscribedSocket {
   cork(write: () => void): unknown;
   end(code: number, reason?: string): unknown;
   /** Without a close frame. */

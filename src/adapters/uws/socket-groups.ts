@@ -1,18 +1,24 @@
 import type { Codec } from "./phoenix/frame.js";
 
-/** What the sockets of one group share: the topics of uWebSockets.js that they subscribe to. */
+/** A socket of a group. */
 export interface Grouped {
   readonly codec: Codec;
   /** Undefined before its first join. */
   group: SocketGroup | undefined;
 }
 
+/** Who gets a frame that is for nobody else. */
+export interface Recipient {
+  /** Undefined once it is gone. */
+  readonly ws: { send(text: string): unknown } | undefined;
+}
+
 /** Some sockets of one serializer that are written to in the same turn of the event loop. */
 export class SocketGroup {
   /** In the group, whatever they have joined. */
   sockets = 0;
-  /** Topics and frames in turn, oldest first: what its sockets are still to get. */
-  readonly waiting: string[] = [];
+  /** What its sockets are still to get, oldest first: in turn a topic, or one of them, and a frame. */
+  waiting: (string | Recipient)[] = [];
   /** To how many of its sockets that will be written, once each; never too few. */
   writes = 0;
   /** The group that is written to behind this one; undefined also where it is the last one. */

@@ -259,8 +259,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     const { ws } = socket;
     switch (effect.kind) {
       case "send":
-        this.#fanOut.settle(socket);
-        ws?.send(effect.text);
+        this.#fanOut.send(socket, effect.text);
         break;
       case "subscribe":
         this.#fanOut.joined(socket, effect.channel);

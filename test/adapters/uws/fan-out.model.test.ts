@@ -50,6 +50,7 @@ class TestSocket implements Subscriber {
   constructor(topics: Topics, isV1: boolean) {
     this.codec = isV1 ? codecV1 : codecV2;
     this.ws = {
+      send: (text) => this.got.push(text),
       subscribe: (topic) => topics.subscribe(this, topic),
       unsubscribe: (topic) => topics.unsubscribe(this, topic),
     };
@@ -128,8 +129,7 @@ async function run(groupSize: number, sequence: readonly Step[]): Promise<void> 
       case "send": {
         if (chosen === undefined) break;
         const text = `reply ${sent++}`;
-        fanOut.settle(chosen);
-        chosen.got.push(text);
+        fanOut.send(chosen, text);
         chosen.expected.push(text);
         break;
       }
@@ -215,6 +215,39 @@ describe("FanOut", () => {
       expect(counts()).toEqual(each(1, 0, 0));
       await turn();
       expect(counts()).toEqual(each(40, 40, 40));
+    });
+
+    it("sends one socket's frame behind what waits for it, without writing to its group", async () => {
+      const { fanOut, sockets, deliver, counts } = begin();
+      const last = sockets[11] as TestSocket;
+      fanOut.send(last, "first");
+      expect(last.got).toEqual(["first"]);
+      deliver();
+      fanOut.send(last, "second");
+      expect(counts().slice(8)).toEqual([0, 0, 0, 1]);
+      await turn();
+      await turn();
+      expect(last.got).toHaveLength(3);
+      expect(last.got[2]).toBe("second");
+    });
+
+    it("writes nothing twice where a write makes its caller close a socket of the group", async () => {
+      const { fanOut, sockets, deliver, counts } = begin();
+      const last = sockets[11] as TestSocket;
+      const { ws } = last;
+      last.ws = {
+        subscribe: () => {},
+        unsubscribe: () => {},
+        send: (text) => {
+          ws?.send(text);
+          fanOut.settle(last);
+        },
+      };
+      deliver();
+      fanOut.send(last, "closes");
+      await turn();
+      await turn();
+      expect(counts().slice(8)).toEqual([1, 1, 1, 2]);
     });
 
     it("writes at once again once nothing waits", async () => {
