@@ -122,8 +122,10 @@ export class FanOut {
     return this.#channels.get(name)?.name ?? name;
   }
 
-  /** A socket has joined; it gets nothing before `goLive`. */
+  /** A socket has joined; it gets nothing before `goLive`, but what it has missed, perhaps. */
   joined(socket: Subscriber, name: string): void {
+    // The join's answer may wait too, and what was missed is sent past what waits.
+    this.settle(socket);
     let channel = this.#channels.get(name);
     if (channel === undefined) {
       channel = { name, joined: 0, live: 0, shares: [] };

@@ -117,6 +117,39 @@ describe("PhoenixTransport", () => {
     }
   });
 
+  it("answers a join before what its client has missed, also where the answer has to wait", async () => {
+    const missed = { ...message("b"), id: "e-2" };
+    const phoenix = await start({
+      history: {
+        position: () => "e-2",
+        history: (_channel, { limit }) => ({
+          position: "e-2",
+          recovered: true,
+          messages: limit === 0 ? [] : [missed],
+        }),
+      },
+      policy: {
+        authorizeJoin: ({ channel }) => {
+          // Waits for the second group of sockets, the joining one among them.
+          if (channel === "b") phoenix.transport.deliver(message("busy"));
+          return { allow: true };
+        },
+      },
+    });
+    const clients = await Promise.all(
+      Array.from({ length: 200 }, () => RawClient.connect(phoenix.wsUrl, "2.0.0")),
+    );
+    for (const client of clients) await client.join("busy");
+    const last = clients.at(-1) as RawClient;
+    last.send("b", "phx_join", { last_event_id: "e-1" });
+    const got = await last.frames.take(3);
+    expect(got.map(({ topic, event }) => `${topic} ${event}`)).toEqual([
+      "busy msg",
+      "b phx_reply",
+      "b msg",
+    ]);
+  });
+
   it("encodes nothing where nobody is joined", async () => {
     const { transport } = await start();
     const encoders = [codecV1, codecV2].map((codec) => vi.spyOn(codec, "encodeMessage"));
