@@ -262,8 +262,8 @@ export function compactJson(text: string): string {
   return pieces.join("");
 }
 
-/** V8 makes parts of other strings from this length on; a shorter one is always a copy. */
-const PART_LENGTH_MIN = 13;
+/** V8 makes parts and joins of other strings from this length on; a shorter one is always a copy. */
+export const PART_LENGTH_MIN = 13;
 
 const TAB = 0x09;
 const LINE_FEED = 0x0a;

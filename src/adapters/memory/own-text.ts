@@ -1,8 +1,7 @@
+import { PART_LENGTH_MIN } from "../../domain/json-scanner.js";
+
 /** A string's header, and what its length is rounded up to. */
 const STRING_BYTES = 24;
-
-/** V8 makes parts and joins of other strings from this length on; a shorter one is always a copy. */
-const PART_LENGTH_MIN = 13;
 
 export interface OwnText {
   readonly text: string;
