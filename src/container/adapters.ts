@@ -2,7 +2,7 @@ import { ContainerModule } from "inversify";
 import type { Logger } from "pino";
 import { FileBroker } from "../adapters/file-broker/file-broker.js";
 import { RevocationFile } from "../adapters/files/revocation-file.js";
-import { createKoaApp, createPushLane, type KoaAppOptions } from "../adapters/koa/app.js";
+import { createHttpApi, type KoaAppOptions } from "../adapters/koa/app.js";
 import { createLog } from "../adapters/log/log.js";
 import { MemoryBroker } from "../adapters/memory/broker.js";
 import { SseTransport } from "../adapters/sse/transport.js";
@@ -128,7 +128,7 @@ export const adapters = new ContainerModule(({ bind }) => {
         },
         now: () => clock() * 1000,
       };
-      return { app: createKoaApp(options), lane: createPushLane(options) };
+      return createHttpApi(options);
     },
     [
       apiDesk,
@@ -166,7 +166,7 @@ export const adapters = new ContainerModule(({ bind }) => {
         port,
         handler: app.callback(),
         // An app that a host has put in its place is to see everything.
-        lane: app === api.app ? api.lane : undefined,
+        lanes: app === api.app ? api.lanes : [],
         sockets,
         streams,
         gate,

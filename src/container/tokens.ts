@@ -3,8 +3,7 @@ import type Koa from "koa";
 import type { Middleware } from "koa";
 import type { Logger } from "pino";
 import type { RevocationFile } from "../adapters/files/revocation-file.js";
-import type { ApiDesk } from "../adapters/koa/app.js";
-import type { PushLane } from "../adapters/koa/push-lane.js";
+import type { ApiDesk, HttpApi } from "../adapters/koa/app.js";
 import type { SseTransport } from "../adapters/sse/transport.js";
 import type { UwsServer } from "../adapters/uws/server.js";
 import type { PhoenixTransport } from "../adapters/uws/socket.js";
@@ -84,7 +83,7 @@ export const TOKENS = {
 /** What the HTTP API works on; together, since an app takes more than Inversify's typings count. */
 export const apiDesk = token<ApiDesk>("ApiDesk");
 
-export const httpApi = token<{ readonly app: Koa; readonly lane: PushLane | undefined }>("HttpApi");
+export const httpApi = token<HttpApi>("HttpApi");
 
 /** What every socket's transport works on; together for the same reason. */
 export const socketDesk = token<SocketDesk>("SocketDesk");

@@ -177,3 +177,8 @@ const NEEDS_ESCAPE = /["\\\0-\x1f\ud800-\udfff]/;
 export function needsEscape(text: string): boolean {
   return NEEDS_ESCAPE.test(text);
 }
+
+/** The JSON of a text, as `JSON.stringify` has it: most names are it between quotes. */
+export function quoted(text: string): string {
+  return needsEscape(text) ? JSON.stringify(text) : `"${text}"`;
+}

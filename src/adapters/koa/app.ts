@@ -9,7 +9,9 @@ import type { Revoker } from "../../application/revoker.js";
 import type { AuthPolicy } from "../../domain/auth-policy.js";
 import type { PushListener } from "../../domain/push-listener.js";
 import type { PushService } from "../../domain/push-service.js";
-import { type BatchLimits, batchRoute } from "./batch-route.js";
+import type { BatchDesk, BatchLimits } from "./batch-answer.js";
+import { BatchLane } from "./batch-lane.js";
+import { batchRoute } from "./batch-route.js";
 import { controlRoutes } from "./control-routes.js";
 import { apiCors } from "./cors.js";
 import { answerErrors, type ErrorLog } from "./errors.js";
@@ -17,6 +19,7 @@ import { type EventStreams, eventsRoute } from "./events-route.js";
 import { healthRoutes, type Readiness } from "./health-routes.js";
 import { logRequests, observeApi, type RequestLog } from "./observe-api.js";
 import { normalizePath } from "./path.js";
+import type { PlainLane } from "./plain-lane.js";
 import { PushLane } from "./push-lane.js";
 import { pushRoute } from "./push-route.js";
 import { requestId } from "./request-id.js";
@@ -51,11 +54,29 @@ export interface KoaAppLimits extends BatchLimits {
   readonly idempotencyKeysMax: number;
 }
 
-/**
- * The HTTP side as a Koa app: its `callback()` serves under uWebSockets.js, under `node:http`, and
- * wherever else a `(request, response)` function goes.
- */
-export function createKoaApp(options: KoaAppOptions): Koa {
+export interface HttpApi {
+  /**
+   * Its `callback()` serves under uWebSockets.js, under `node:http`, and wherever else a
+   * `(request, response)` function goes.
+   */
+  readonly app: Koa;
+  /**
+   * What answers plain requests without the app; none where somebody is to see each request.
+   * Whoever puts another app in the place of this one must not use them.
+   */
+  readonly lanes: readonly PlainLane[];
+}
+
+/** The HTTP side. */
+export function createHttpApi(options: KoaAppOptions): HttpApi {
+  const { limits, now } = options;
+  const keys = { keysMax: limits.idempotencyKeysMax, now };
+  // One for both ways: a repeat may come by the other one.
+  const desk = { ...options, batches: new IdempotencyStore<true>(keys) };
+  return { app: createKoaApp(options, desk), lanes: createLanes(options, desk) };
+}
+
+function createKoaApp(options: KoaAppOptions, desk: BatchDesk): Koa {
   const app = new Koa();
   // What reaches Koa's own handler is a connection that broke while it was answered.
   app.on("error", (error: unknown) =>
@@ -69,12 +90,7 @@ export function createKoaApp(options: KoaAppOptions): Koa {
   for (const middleware of options.middleware) app.use(middleware);
   app.use(apiCors(options.origins));
   const router = new Router({ sensitive: true });
-  const { limits, now } = options;
-  const keys = { keysMax: limits.idempotencyKeysMax, now };
-  const desk = {
-    ...options,
-    batches: new IdempotencyStore<true>(keys),
-  };
+  const { limits } = options;
   router.post("/api/push", ...pushRoute(desk, limits));
   router.post("/api/push/batch", ...batchRoute(desk, limits));
   controlRoutes(router, options);
@@ -86,16 +102,12 @@ export function createKoaApp(options: KoaAppOptions): Koa {
   return app;
 }
 
-/**
- * What answers plain pushes without the app; undefined where somebody is to see each request.
- * Whoever puts another app in the place of `createKoaApp`'s must not use it.
- */
-export function createPushLane(options: KoaAppOptions): PushLane | undefined {
+function createLanes(options: KoaAppOptions, desk: BatchDesk): readonly PlainLane[] {
   const { middleware, logRequests, listener, limits, log } = options;
   const { apiRequested, apiProcessed } = listener;
   const isWatched = logRequests || apiRequested !== undefined || apiProcessed !== undefined;
-  if (isWatched || middleware.length > 0) return undefined;
-  return new PushLane(options, limits, log);
+  if (isWatched || middleware.length > 0) return [];
+  return [new PushLane(desk, limits, log), new BatchLane(desk, limits, log)];
 }
 
 /** 405 with `allow` where the path is known and the method is not (RFC 9110, section 15.5.6). */

@@ -171,7 +171,7 @@ export function readJsonText(ctx: Koa.Context): JsonText {
 }
 
 /** @throws {MalformedRequest} where the bytes are not UTF-8. */
-function jsonText(body: Buffer): JsonText {
+export function jsonText(body: Buffer): JsonText {
   if (!isAscii(body)) return { text: utf8Text(body) };
   // A byte, a character: what is cut out of the body is no part of the text.
   const cut: Cut = (start, end) => body.toString("latin1", start, end);

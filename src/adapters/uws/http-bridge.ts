@@ -16,8 +16,6 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 export interface HttpBridgeOptions {
   /** Answers tell the client to close the connection, as a draining server's must. */
   readonly isDraining: () => boolean;
-  /** Answers what it takes in place of the handler. @defaultValue none */
-  readonly lane?: Lane | undefined;
 }
 
 /**
@@ -36,14 +34,12 @@ export interface HttpBridgeOptions {
 export class HttpBridge {
   readonly #handler: NodeRequestHandler;
   readonly #isDraining: () => boolean;
-  readonly #plain: PlainRequestOptions | undefined;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(handler: NodeRequestHandler, { isDraining, lane }: HttpBridgeOptions) {
+  constructor(handler: NodeRequestHandler, { isDraining }: HttpBridgeOptions) {
     this.#handler = handler;
     this.#isDraining = isDraining;
-    this.#plain = lane && { lane, isDraining, done: this.#settled };
   }
 
   /** Requests whose answer is not complete. */
@@ -69,17 +65,23 @@ export class HttpBridge {
     if (head !== undefined) this.#bridge(raw, rawRequest, head);
   }
 
-  /** A POST to the lane's path, with or without a query string. */
-  handlePost(raw: RawResponse, rawRequest: RawRequest): void {
-    const head = readHead(raw, rawRequest);
-    if (head === undefined) return;
-    const plain = this.#plain;
-    if (plain?.lane.takes(head.headers) && rawRequest.getQuery() === undefined) {
-      this.#inFlight++;
-      new PlainRequest(raw, head.headers, plain).receive();
-    } else {
-      this.#bridge(raw, rawRequest, head);
-    }
+  /** Handles POSTs to the lane's path, with or without a query string. */
+  posts(lane: Lane): (raw: RawResponse, rawRequest: RawRequest) => void {
+    const options: PlainRequestOptions = {
+      lane,
+      isDraining: this.#isDraining,
+      done: this.#settled,
+    };
+    return (raw, rawRequest) => {
+      const head = readHead(raw, rawRequest);
+      if (head === undefined) return;
+      if (lane.takes(head.headers) && rawRequest.getQuery() === undefined) {
+        this.#inFlight++;
+        new PlainRequest(raw, head.headers, options).receive();
+      } else {
+        this.#bridge(raw, rawRequest, head);
+      }
+    };
   }
 
   #bridge(raw: RawResponse, rawRequest: RawRequest, { headers }: RequestHead): void {

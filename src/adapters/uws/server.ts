@@ -12,8 +12,8 @@ export interface UwsServerOptions {
   /** 0 for any free port. */
   readonly port: number;
   readonly handler: NodeRequestHandler;
-  /** Answers what it takes in place of the handler. @defaultValue none */
-  readonly lane?: Lane | undefined;
+  /** Each answers what it takes in place of the handler. @defaultValue none */
+  readonly lanes?: readonly Lane[];
   readonly sockets: PhoenixTransport;
   /** Answers that the handler keeps open. @defaultValue none */
   readonly streams?: OpenStreams;
@@ -63,7 +63,6 @@ export class UwsServer {
       options.streams === undefined ? [options.sockets] : [options.sockets, options.streams];
     this.#bridge = new HttpBridge(options.handler, {
       isDraining: () => this.#draining,
-      lane: options.lane,
     });
   }
 
@@ -86,11 +85,8 @@ export class UwsServer {
     app.any(SOCKET_PATH, (response) =>
       refuse(response, 400, "This path takes WebSocket connections."),
     );
-    const { lane } = this.#options;
-    // A route of its own: uWebSockets.js has looked at method and path already.
-    if (lane !== undefined) {
-      app.post(lane.path, (response, request) => this.#bridge.handlePost(response, request));
-    }
+    // Routes of their own: uWebSockets.js has looked at method and path already.
+    for (const lane of this.#options.lanes ?? []) app.post(lane.path, this.#bridge.posts(lane));
     app.any("/*", (response, request) => this.#bridge.handle(response, request));
     const listening = await new Promise<us_listen_socket | false>((resolve) => {
       // The typings lack this overload; the library takes host, port, options (AppWrapper.h).
