@@ -14,6 +14,8 @@ export class JsonScanner {
   /** How many blanks between tokens have been passed. */
   blanks = 0;
 
+  /** The closing brackets of a value that are due, the innermost last; empty between two values. */
+  readonly #closers: number[] = [];
   readonly #cut: Cut | undefined;
 
   /** @param cut makes a part of the text that holds nothing else in memory. @defaultValue `slice` */
@@ -40,7 +42,8 @@ export class JsonScanner {
   }
 
   skipBlanks(): void {
-    while (isBlank(this.next)) {
+    // Mostly there are none, and one comparison tells.
+    while (this.next <= SPACE && isBlank(this.next)) {
       this.at++;
       this.blanks++;
     }
@@ -77,8 +80,7 @@ export class JsonScanner {
       this.#scalar(code);
       return;
     }
-    // The closing brackets that are due, the innermost last.
-    const closers: number[] = [];
+    const closers = this.#closers;
     for (;;) {
       if (!this.#open(closers)) this.#close(closers);
       if (closers.length === 0) return;

@@ -24,7 +24,7 @@ export function parsePushInput(text: string, cut?: Cut): PushInputResult {
   const scanner = new JsonScanner(text, cut);
   try {
     scanner.skipBlanks();
-    const read = readPushInput(scanner);
+    const read = new PushInputReader(scanner).read();
     scanner.end();
     return read;
   } catch {
@@ -32,26 +32,44 @@ export function parsePushInput(text: string, cut?: Cut): PushInputResult {
   }
 }
 
-/** Of the JSON value that comes next. @throws {SyntaxError} where none does. */
-export function readPushInput(scanner: JsonScanner): Extract<PushInputResult, { ok: true }> {
-  if (scanner.next !== OPEN_BRACE) {
-    scanner.value();
-    return { ok: true, input: {} };
+/** Reads pushes, one after the other: what it needs for that is made once for all of a batch. */
+export class PushInputReader {
+  readonly #scanner: JsonScanner;
+  #channel: unknown;
+  #event: unknown;
+  #data: Json | undefined;
+  #dryRun: unknown;
+
+  constructor(scanner: JsonScanner) {
+    this.#scanner = scanner;
   }
-  let channel: unknown;
-  let event: unknown;
-  let data: Json | undefined;
-  let dryRun: unknown;
-  scanner.each(() => {
+
+  /** Of the JSON value that comes next. @throws {SyntaxError} where none does. */
+  read(): Extract<PushInputResult, { ok: true }> {
+    const scanner = this.#scanner;
+    if (scanner.next !== OPEN_BRACE) {
+      scanner.value();
+      return { ok: true, input: {} };
+    }
+    this.#channel = undefined;
+    this.#event = undefined;
+    this.#data = undefined;
+    this.#dryRun = undefined;
+    scanner.each(this.#readMember);
+    const input = { channel: this.#channel, event: this.#event, data: this.#data };
+    return { ok: true, input, dryRun: this.#dryRun };
+  }
+
+  readonly #readMember = (): void => {
+    const scanner = this.#scanner;
     const key = scanner.key();
     // Of duplicate keys the first counts, as with PushEx.
-    if (key === "channel" && channel === undefined) channel = readShallow(scanner);
-    else if (key === "event" && event === undefined) event = readShallow(scanner);
-    else if (key === "data" && data === undefined) data = Json.read(scanner);
-    else if (key === "dry_run" && dryRun === undefined) dryRun = readShallow(scanner);
+    if (key === "channel" && this.#channel === undefined) this.#channel = readShallow(scanner);
+    else if (key === "event" && this.#event === undefined) this.#event = readShallow(scanner);
+    else if (key === "data" && this.#data === undefined) this.#data = Json.read(scanner);
+    else if (key === "dry_run" && this.#dryRun === undefined) this.#dryRun = readShallow(scanner);
     else scanner.value();
-  });
-  return { ok: true, input: { channel, event, data }, dryRun };
+  };
 }
 
 /** A name, a list of names, or what stands in their place; no push is made of what is nested there. */

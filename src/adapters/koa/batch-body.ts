@@ -1,6 +1,6 @@
 import { Json } from "../../domain/json.js";
 import { type Cut, JsonScanner, OPEN_BRACE, OPEN_BRACKET } from "../../domain/json-scanner.js";
-import { type PushInputResult, readPushInput } from "../../domain/push-input.js";
+import { PushInputReader, type PushInputResult } from "../../domain/push-input.js";
 import { MalformedRequest } from "./malformed-request.js";
 
 export type BatchItem = Extract<PushInputResult, { ok: true }>;
@@ -71,9 +71,10 @@ function membersOf(text: string, pushesMax: number, cut: Cut | undefined): Batch
 /** Of those beyond the limit nothing is kept: a stranger's array can have millions. */
 function readItems(scanner: JsonScanner, pushesMax: number, members: BatchMembers): void {
   const items: BatchItem[] = [];
+  const reader = new PushInputReader(scanner);
   members.pushes = items;
   scanner.each(() => {
-    if (members.count++ < pushesMax) items.push(readPushInput(scanner));
+    if (members.count++ < pushesMax) items.push(reader.read());
     else scanner.value();
   });
 }
