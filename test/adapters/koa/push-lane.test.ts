@@ -1,31 +1,16 @@
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { PushLane } from "../../../src/adapters/koa/push-lane.js";
-import { type AuthPolicy, createHexpush, Json } from "../../../src/index.js";
+import { createHexpush } from "../../../src/index.js";
 import { jsonText } from "../../support/arbitraries.js";
 import { RawHttp } from "../../support/raw-http.js";
 import { ask, push, type RunningHost, startOnUws, startWithoutLane } from "./hosts.js";
+import { plainAnswer, WORDS, wordPolicy } from "./lane-answers.js";
 
 const answers = vi.spyOn(PushLane.prototype, "answer");
 beforeEach(() => {
   answers.mockClear();
 });
-
-/** A policy of each kind of answer, at once or later. */
-const policy: AuthPolicy = {
-  authorizePush({ headers, input, method, path, remoteAddress }) {
-    const words = headers["x-word"] ?? "";
-    if (words.includes("seen")) {
-      const seen = { method, path, remoteAddress, channel: input.channel };
-      return { allow: false, answer: { status: 418, body: Json.of(seen) } };
-    }
-    if (words.includes("throw")) throw new Error("a secret");
-    const decision = words.includes("deny") ? { allow: false } : { allow: true, by: "me" };
-    return words.includes("late") ? Promise.resolve(decision) : decision;
-  },
-  authorizeConnect: () => ({ allow: true }),
-  authorizeJoin: () => ({ allow: true }),
-};
 
 const plain = { "content-type": "application/json" };
 
@@ -33,36 +18,15 @@ describe("the push lane beside the Koa route", () => {
   let lane: RunningHost;
   let koa: RunningHost;
   beforeAll(async () => {
-    [lane, koa] = [await startOnUws({ policy }), await startWithoutLane({ policy })];
+    [lane, koa] = [
+      await startOnUws({ policy: wordPolicy }),
+      await startWithoutLane({ policy: wordPolicy }),
+    ];
   });
   afterAll(() => Promise.all([lane.stop(), koa.stop()]));
 
-  /** Status, fields in their order, body; without what differs from one answer to the next. */
-  async function answerOf(port: number, body: string, headers: Record<string, string>) {
-    const client = await RawHttp.connect(port);
-    const fields = Object.entries({ ...plain, ...headers, "x-request-id": "i".repeat(20) });
-    const bytes = Buffer.from(body);
-    const head = fields.map(([name, value]) => `${name}: ${value}\r\n`).join("");
-    client.write(
-      Buffer.concat([
-        Buffer.from(
-          `POST /api/push HTTP/1.1\r\nhost: a\r\n${head}content-length: ${bytes.length}\r\n\r\n`,
-        ),
-        bytes,
-      ]),
-    );
-    const answer = await client.answer();
-    client.destroy();
-    const own = (value: string) => value.replace(/^[\w-]{20}$/, "ID");
-    return {
-      status: answer.status,
-      reason: answer.reason,
-      headers: answer.headers
-        .filter(([name]) => name !== "date")
-        .map(([name, value]) => [name, name === "x-push-id" ? own(value) : value]),
-      body: answer.body,
-    };
-  }
+  const answerOf = (port: number, body: string, headers: Record<string, string>) =>
+    plainAnswer(port, { path: "/api/push", body, headers: { ...plain, ...headers } });
 
   const member = (name: string) =>
     fc.oneof(
@@ -82,7 +46,7 @@ describe("the push lane beside the Koa route", () => {
   );
   const headers = fc.record(
     {
-      "x-word": fc.constantFrom("deny", "late", "late deny", "throw", "seen", "late seen"),
+      "x-word": fc.constantFrom(...WORDS),
       "idempotency-key": fc.constantFrom("a", "b", "é", "x".repeat(256)),
       accept: fc.constantFrom("*/*", "application/json"),
       "content-type": fc.constantFrom(plain["content-type"], "application/json; charset=utf-8"),
@@ -185,7 +149,7 @@ describe("a drain", () => {
       port: 0,
       logLevel: "silent",
       policy: {
-        ...policy,
+        ...wordPolicy,
         authorizePush: () => {
           asked();
           return waiting.then(() => ({ allow: true }));
