@@ -5,6 +5,7 @@ import type {
   PushRefused,
   PushRequested,
 } from "../domain/push-listener.js";
+import { KeptId } from "./kept-id.js";
 
 /** What became of one push: the answer to "why did it not arrive?". Holds no payload. */
 export interface PushTrace {
@@ -49,7 +50,7 @@ const FRAME_OVERHEAD = 40;
  * before they are let go, which costs a push more than everything else here.
  */
 class Accepted {
-  id = "";
+  readonly id = new KeptId();
   at = 0;
   by: string | undefined;
   event = "";
@@ -108,6 +109,9 @@ export class PushTraces implements PushListener {
   /** How many have come, and how many of them are gone. */
   #end = 0;
   #start = 0;
+  /** The one that is mostly asked for, and its id as a text. */
+  #newest: Accepted | undefined;
+  #newestId = "";
   readonly #refused = new Map<string, Refused>();
   #characters = 0;
 
@@ -121,13 +125,17 @@ export class PushTraces implements PushListener {
     if (this.#end - this.#start === max) this.#dropOldest();
     const entry = this.#entryAt(this.#end++);
     let characters = push.event.length;
-    for (const channel of push.channels) characters += channel.length;
-    entry.id = pushId;
+    const { channels } = push;
+    // By index: to go through a frozen array in another way is slow.
+    for (let at = 0; at < channels.length; at++) characters += (channels[at] as string).length;
+    entry.id.set(pushId);
+    this.#newest = entry;
+    this.#newestId = pushId;
     entry.at = now();
     entry.by = by;
     entry.event = push.event;
-    entry.channel = push.channels[0] as string;
-    entry.channels = push.channels.length === 1 ? undefined : push.channels;
+    entry.channel = channels[0] as string;
+    entry.channels = channels.length === 1 ? undefined : channels;
     entry.dataLength = push.data.text.length;
     entry.characters = characters;
     entry.first = undefined;
@@ -181,7 +189,7 @@ export class PushTraces implements PushListener {
   /** Undefined where no such push is known, or no longer. */
   get(id: string): PushTrace | undefined {
     const accepted = this.#accepted(id);
-    if (accepted !== undefined) return acceptedTrace(accepted);
+    if (accepted !== undefined) return acceptedTrace(id, accepted);
     const refused = this.#refused.get(id);
     if (refused === undefined) return undefined;
     const { at, kind, reason, by } = refused;
@@ -190,9 +198,11 @@ export class PushTraces implements PushListener {
 
   /** From the newest on, which is nearly always the one; an operator's question may take longer. */
   #accepted(id: string): Accepted | undefined {
+    if (id === this.#newestId) return this.#newest;
+    const kept = new KeptId(id);
     for (let at = this.#end - 1; at >= this.#start; at--) {
       const entry = this.#entryAt(at);
-      if (entry.id === id) return entry;
+      if (entry.id.equals(kept)) return entry;
     }
     return undefined;
   }
@@ -212,8 +222,8 @@ export class PushTraces implements PushListener {
   }
 }
 
-function acceptedTrace(entry: Accepted): PushTrace {
-  const { id, at, by, event, cuts } = entry;
+function acceptedTrace(id: string, entry: Accepted): PushTrace {
+  const { at, by, event, cuts } = entry;
   const channels = (entry.channels ?? [entry.channel]).map((channel, index) => {
     const sockets = entry.sockets(index);
     // A socket that joined later counts as one that may have lost it; more than all is nonsense.
