@@ -76,7 +76,7 @@ export const SERVERS = {
     },
     missing: () =>
       existsSync(SERVERS["hexpush-other"].args[0]) ? undefined : "--other names no built checkout",
-    only: ["fanout-1k", "channels-1k", "post", "post-1k"],
+    only: ["fanout-1k", "channels-1k", "post", "post-1k", "batch"],
   },
   ...PEERS,
 };
