@@ -32,7 +32,7 @@ export function readConnectRequest(query: string, protocols: string): ConnectReq
   };
 }
 
-interface Parameters {
+interface QueryParameters {
   readonly params: Record<string, string>;
   readonly vsn: string | undefined;
 }
@@ -42,7 +42,7 @@ const NoParams = function NoParams() {} as unknown as new () => Record<string, s
 NoParams.prototype = Object.create(null);
 
 /** As `URLSearchParams` has them, which costs a connect as much as all else that is read of it. */
-function parametersOf(query: string): Parameters {
+function parametersOf(query: string): QueryParameters {
   // What phoenix.js sends where the application gives no parameters.
   if (query === "vsn=2.0.0") return { params: new NoParams(), vsn: "2.0.0" };
   const params: Record<string, string> = Object.create(null);
