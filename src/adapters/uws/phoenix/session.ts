@@ -96,9 +96,9 @@ export class Session {
   decide(join: PendingJoin, decision: JoinDecision, topic = join.frame.topic): Effect[] {
     const { frame, replaced, waiting } = join;
     if (this.#pending?.get(topic) !== join) return [];
-    this.#pending.delete(topic);
-    // An empty one would be a tenth of what an idle socket takes.
-    if (this.#pending.size === 0) this.#pending = undefined;
+    // An empty one would be a tenth of what an idle socket takes, and to shrink it takes a new table.
+    if (this.#pending.size === 1) this.#pending = undefined;
+    else this.#pending.delete(topic);
     const effects: Effect[] = [];
     if (decision.allow === true) {
       this.#joined(topic, shared(frame.joinRef));
