@@ -24,8 +24,6 @@ export const LOG_BYTES = 320;
 /** A message's place in a log's arrays: two texts and three numbers. */
 const SLOT_BYTES = 40;
 
-const SLOTS_MIN = 4;
-
 /**
  * What one channel keeps: its newest messages, in a ring that grows up to the channel's limit.
  *
@@ -138,7 +136,7 @@ export class ChannelLog implements Used<ChannelLog> {
   }
 
   #grow(): void {
-    const places = Math.min(this.limits.size, Math.max(SLOTS_MIN, 2 * this.#places));
+    const places = Math.min(this.limits.size, Math.max(1, 2 * this.#places));
     // In their order again, the oldest in front.
     const texts = inOrder(this.#texts, 2 * this.#head);
     const numbers = inOrder(this.#numbers, 3 * this.#head);

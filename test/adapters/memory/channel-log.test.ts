@@ -56,7 +56,7 @@ describe("a channel's log", () => {
             const bytes = list.reduce((sum, entry) => sum + entry.bytes, 0);
             const slots = (log.bytes - empty - bytes) / 40;
             expect(slots).toBeGreaterThanOrEqual(most);
-            expect(slots).toBeLessThanOrEqual(Math.max(4, Math.min(size, 2 * most)));
+            expect(slots).toBeLessThanOrEqual(Math.min(size, 2 * most));
           }
         },
       ),
