@@ -107,7 +107,7 @@ export function scenarios({ quick, maxSockets }) {
     { name: "post", ...posts, phases: [phase("x32", 32, 100_000, 2, 8_000, 0)] },
     {
       name: "batch",
-      servers: ["hexpush"],
+      servers: ["hexpush", "hexpush-other"],
       ...posts,
       perRequest: 100,
       warmRoute: { pushes: few(300, 16), seconds: 4 },
