@@ -28,6 +28,12 @@ export interface PendingJoin {
   readonly waiting: ClientFrame[];
 }
 
+/** What sessions have in common: one object for all of them, so that each keeps less. */
+export interface SessionTerms {
+  readonly codec: Codec;
+  readonly limits: SessionLimits;
+}
+
 export interface SessionLimits {
   /** Longest channel name, in UTF-8 bytes. @defaultValue 1024 */
   readonly channelNameBytesMax: number;
@@ -47,13 +53,19 @@ const OK = "ok";
 const FIRST_REFS = Array.from({ length: 10 }, (_, n) => JSON.stringify(`${n}`));
 const UNMATCHED_TOPIC = Json.of({ reason: "unmatched topic" });
 
+/** Joins that are not decided yet, by their channels. */
+interface Undecided {
+  readonly joins: Map<string, PendingJoin>;
+  /** Frames that wait for them, all together. */
+  waitingFrames: number;
+}
+
 /**
  * One socket's side of the Phoenix Channels protocol, as PushEx 2.2 speaks it: frames and
  * decisions in, effects out. Knows no socket, no policy and no clock.
  */
 export class Session {
-  readonly codec: Codec;
-  readonly #limits: SessionLimits;
+  readonly #terms: SessionTerms;
   /**
    * The channel that it is joined to, and its join's reference as JSON text. Most sockets have one:
    * a table of one entry would be a third of what an idle socket takes.
@@ -62,12 +74,14 @@ export class Session {
   #joinRef: string | undefined;
   /** The same for all other channels; undefined where there are none. */
   #others: Map<string, string> | undefined;
-  #pending: Map<string, PendingJoin> | undefined;
-  #waitingFrames = 0;
+  #undecided: Undecided | undefined;
 
-  constructor(codec: Codec, limits: SessionLimits) {
-    this.codec = codec;
-    this.#limits = limits;
+  constructor(terms: SessionTerms) {
+    this.#terms = terms;
+  }
+
+  get codec(): Codec {
+    return this.#terms.codec;
   }
 
   /** The channels that it is joined to, in no order. */
@@ -95,10 +109,12 @@ export class Session {
    */
   decide(join: PendingJoin, decision: JoinDecision, topic = join.frame.topic): Effect[] {
     const { frame, replaced, waiting } = join;
-    if (this.#pending?.get(topic) !== join) return [];
-    this.#pending.delete(topic);
-    // An empty one would be a tenth of what an idle socket takes.
-    if (this.#pending.size === 0) this.#pending = undefined;
+    const undecided = this.#undecided;
+    if (undecided?.joins.get(topic) !== join) return [];
+    undecided.joins.delete(topic);
+    undecided.waitingFrames -= waiting.length;
+    // An empty one would be more than all else that an idle socket takes.
+    if (undecided.joins.size === 0) this.#undecided = undefined;
     const effects: Effect[] = [];
     if (decision.allow === true) {
       this.#joined(topic, shared(frame.joinRef));
@@ -111,7 +127,6 @@ export class Session {
     if (decision.allow === true) {
       effects.push({ kind: "subscribe", channel: topic, since: join.since });
     }
-    this.#waitingFrames -= waiting.length;
     for (const next of waiting) effects.push(...this.#receive(next));
     return effects;
   }
@@ -121,8 +136,7 @@ export class Session {
     if (frame.topic === "phoenix" && frame.event === "heartbeat") {
       return [this.#reply({ ...frame, joinRef: "null" }, OK, Json.emptyObject)];
     }
-    const pending = this.#pending?.get(frame.topic);
-    if (pending !== undefined) return this.#wait(pending, frame);
+    if (this.#undecided?.joins.has(frame.topic)) return this.#wait(this.#undecided, frame);
     if (frame.event === "phx_join") return this.#join(frame);
     const joinRef = this.#joinRefOf(frame.topic);
     if (frame.event === "phx_leave") return this.#leave(frame, joinRef);
@@ -137,14 +151,14 @@ export class Session {
     ];
   }
 
-  #wait(pending: PendingJoin, frame: ClientFrame): Effect[] {
-    if (this.#waitingFrames >= WAITING_FRAMES_MAX) {
+  #wait(undecided: Undecided, frame: ClientFrame): Effect[] {
+    if (undecided.waitingFrames >= WAITING_FRAMES_MAX) {
       return [
         { kind: "close", code: CLOSE_POLICY, reason: "too many frames before a join was decided" },
       ];
     }
-    this.#waitingFrames++;
-    pending.waiting.push(frame);
+    undecided.waitingFrames++;
+    undecided.joins.get(frame.topic)?.waiting.push(frame);
     return [];
   }
 
@@ -154,8 +168,8 @@ export class Session {
     const fault = replaced === undefined ? this.#joinFault(topic) : undefined;
     if (fault !== undefined) return [this.#reply(frame, "error", Json.of({ reason: fault }))];
     const join: PendingJoin = { frame, replaced, since: undefined, waiting: [] };
-    this.#pending ??= new Map();
-    this.#pending.set(topic, join);
+    this.#undecided ??= { joins: new Map(), waitingFrames: 0 };
+    this.#undecided.joins.set(topic, join);
     if (replaced === undefined) return [{ kind: "authorize", join }];
     // The old channel ends before the new join is decided, and also where that is denied.
     this.#left(topic);
@@ -166,10 +180,10 @@ export class Session {
   }
 
   #joinFault(topic: string): string | undefined {
-    const fault = nameFault(topic, this.#limits.channelNameBytesMax);
+    const fault = nameFault(topic, this.#terms.limits.channelNameBytesMax);
     if (fault !== undefined) return `channel name ${fault}`;
-    const channels = this.#joinedCount() + (this.#pending?.size ?? 0);
-    const { channelsPerSocketMax } = this.#limits;
+    const channels = this.#joinedCount() + (this.#undecided?.joins.size ?? 0);
+    const { channelsPerSocketMax } = this.#terms.limits;
     return channels < channelsPerSocketMax
       ? undefined
       : `a socket must not join more than ${channelsPerSocketMax} channels`;
