@@ -53,13 +53,6 @@ const OK = "ok";
 const FIRST_REFS = Array.from({ length: 10 }, (_, n) => JSON.stringify(`${n}`));
 const UNMATCHED_TOPIC = Json.of({ reason: "unmatched topic" });
 
-/** Joins that are not decided yet, by their channels. */
-interface Undecided {
-  readonly joins: Map<string, PendingJoin>;
-  /** Frames that wait for them, all together. */
-  waitingFrames: number;
-}
-
 /**
  * One socket's side of the Phoenix Channels protocol, as PushEx 2.2 speaks it: frames and
  * decisions in, effects out. Knows no socket, no policy and no clock.
@@ -72,9 +65,8 @@ export class Session {
    */
   #channel: string | undefined;
   #joinRef: string | undefined;
-  /** The same for all other channels; undefined where there are none. */
-  #others: Map<string, string> | undefined;
-  #undecided: Undecided | undefined;
+  /** The same for all other channels, and the joins that are not decided; undefined where none are. */
+  #others: Map<string, string | PendingJoin> | undefined;
 
   constructor(terms: SessionTerms) {
     this.#terms = terms;
@@ -84,10 +76,13 @@ export class Session {
     return this.#terms.codec;
   }
 
-  /** The channels that it is joined to, in no order. */
-  channels(): Iterable<string> {
-    const others = this.#others?.keys() ?? [];
-    return this.#channel === undefined ? others : [this.#channel, ...others];
+  /** The channels that it is joined to, in no order. A copy. */
+  channels(): string[] {
+    const channels = this.#channel === undefined ? [] : [this.#channel];
+    for (const [channel, join] of this.#others ?? []) {
+      if (typeof join === "string") channels.push(channel);
+    }
+    return channels;
   }
 
   isJoined(channel: string): boolean {
@@ -109,12 +104,8 @@ export class Session {
    */
   decide(join: PendingJoin, decision: JoinDecision, topic = join.frame.topic): Effect[] {
     const { frame, replaced, waiting } = join;
-    const undecided = this.#undecided;
-    if (undecided?.joins.get(topic) !== join) return [];
-    undecided.joins.delete(topic);
-    undecided.waitingFrames -= waiting.length;
-    // An empty one would be more than all else that an idle socket takes.
-    if (undecided.joins.size === 0) this.#undecided = undefined;
+    if (this.#others?.get(topic) !== join) return [];
+    this.#left(topic);
     const effects: Effect[] = [];
     if (decision.allow === true) {
       this.#joined(topic, shared(frame.joinRef));
@@ -136,7 +127,8 @@ export class Session {
     if (frame.topic === "phoenix" && frame.event === "heartbeat") {
       return [this.#reply({ ...frame, joinRef: "null" }, OK, Json.emptyObject)];
     }
-    if (this.#undecided?.joins.has(frame.topic)) return this.#wait(this.#undecided, frame);
+    const pending = this.#pendingOf(frame.topic);
+    if (pending !== undefined) return this.#wait(pending, frame);
     if (frame.event === "phx_join") return this.#join(frame);
     const joinRef = this.#joinRefOf(frame.topic);
     if (frame.event === "phx_leave") return this.#leave(frame, joinRef);
@@ -151,14 +143,18 @@ export class Session {
     ];
   }
 
-  #wait(undecided: Undecided, frame: ClientFrame): Effect[] {
-    if (undecided.waitingFrames >= WAITING_FRAMES_MAX) {
+  #wait(pending: PendingJoin, frame: ClientFrame): Effect[] {
+    let waiting = 0;
+    // Counted each time: few frames wait, and a number would be kept for each idle socket as well.
+    for (const join of this.#others?.values() ?? []) {
+      if (typeof join !== "string") waiting += join.waiting.length;
+    }
+    if (waiting >= WAITING_FRAMES_MAX) {
       return [
         { kind: "close", code: CLOSE_POLICY, reason: "too many frames before a join was decided" },
       ];
     }
-    undecided.waitingFrames++;
-    undecided.joins.get(frame.topic)?.waiting.push(frame);
+    pending.waiting.push(frame);
     return [];
   }
 
@@ -168,11 +164,11 @@ export class Session {
     const fault = replaced === undefined ? this.#joinFault(topic) : undefined;
     if (fault !== undefined) return [this.#reply(frame, "error", Json.of({ reason: fault }))];
     const join: PendingJoin = { frame, replaced, since: undefined, waiting: [] };
-    this.#undecided ??= { joins: new Map(), waitingFrames: 0 };
-    this.#undecided.joins.set(topic, join);
-    if (replaced === undefined) return [{ kind: "authorize", join }];
     // The old channel ends before the new join is decided, and also where that is denied.
-    this.#left(topic);
+    if (replaced !== undefined) this.#left(topic);
+    this.#others ??= new Map();
+    this.#others.set(topic, join);
+    if (replaced === undefined) return [{ kind: "authorize", join }];
     return [
       { kind: "unsubscribe", channel: topic },
       { kind: "authorize", join },
@@ -182,7 +178,7 @@ export class Session {
   #joinFault(topic: string): string | undefined {
     const fault = nameFault(topic, this.#terms.limits.channelNameBytesMax);
     if (fault !== undefined) return `channel name ${fault}`;
-    const channels = this.#joinedCount() + (this.#undecided?.joins.size ?? 0);
+    const channels = (this.#channel === undefined ? 0 : 1) + (this.#others?.size ?? 0);
     const { channelsPerSocketMax } = this.#terms.limits;
     return channels < channelsPerSocketMax
       ? undefined
@@ -190,11 +186,14 @@ export class Session {
   }
 
   #joinRefOf(channel: string): string | undefined {
-    return channel === this.#channel ? this.#joinRef : this.#others?.get(channel);
+    if (channel === this.#channel) return this.#joinRef;
+    const other = this.#others?.get(channel);
+    return typeof other === "string" ? other : undefined;
   }
 
-  #joinedCount(): number {
-    return (this.#channel === undefined ? 0 : 1) + (this.#others?.size ?? 0);
+  #pendingOf(channel: string): PendingJoin | undefined {
+    const other = this.#others?.get(channel);
+    return typeof other === "string" ? undefined : other;
   }
 
   #joined(channel: string, joinRef: string): void {
@@ -207,6 +206,7 @@ export class Session {
     }
   }
 
+  /** Also one that was not decided. */
   #left(channel: string): void {
     if (channel === this.#channel) {
       this.#channel = undefined;
