@@ -56,6 +56,8 @@ const UNMATCHED_TOPIC = Json.of({ reason: "unmatched topic" });
 /**
  * One socket's side of the Phoenix Channels protocol, as PushEx 2.2 speaks it: frames and
  * decisions in, effects out. Knows no socket, no policy and no clock.
+ *
+ * Its methods are `private` and not `#`: for those, V8 would keep a mark at each session (8 bytes).
  */
 export class Session {
   readonly #terms: SessionTerms;
@@ -86,15 +88,15 @@ export class Session {
   }
 
   isJoined(channel: string): boolean {
-    return this.#joinRefOf(channel) !== undefined;
+    return this.joinRefOf(channel) !== undefined;
   }
 
   receiveText(text: string): Effect[] {
-    return this.#receive(this.codec.decodeText(text));
+    return this.receive(this.codec.decodeText(text));
   }
 
   receiveBinary(bytes: Uint8Array): Effect[] {
-    return this.#receive(this.codec.decodeBinary(bytes));
+    return this.receive(this.codec.decodeBinary(bytes));
   }
 
   /**
@@ -105,45 +107,45 @@ export class Session {
   decide(join: PendingJoin, decision: JoinDecision, topic = join.frame.topic): Effect[] {
     const { frame, replaced, waiting } = join;
     if (this.#others?.get(topic) !== join) return [];
-    this.#left(topic);
+    this.left(topic);
     const effects: Effect[] = [];
     if (decision.allow === true) {
-      this.#joined(topic, shared(frame.joinRef));
-      effects.push(this.#reply(frame, OK, decision.response ?? Json.emptyObject));
+      this.joined(topic, shared(frame.joinRef));
+      effects.push(this.reply(frame, OK, decision.response ?? Json.emptyObject));
     } else {
       const reason = decision.reason ?? "unauthorized";
-      effects.push(this.#reply(frame, "error", Json.of({ reason })));
+      effects.push(this.reply(frame, "error", Json.of({ reason })));
     }
-    if (replaced !== undefined) effects.push(this.#closed(topic, replaced));
+    if (replaced !== undefined) effects.push(this.closed(topic, replaced));
     if (decision.allow === true) {
       effects.push({ kind: "subscribe", channel: topic, since: join.since });
     }
-    for (const next of waiting) effects.push(...this.#receive(next));
+    for (const next of waiting) effects.push(...this.receive(next));
     return effects;
   }
 
-  #receive(frame: ClientFrame | undefined): Effect[] {
+  private receive(frame: ClientFrame | undefined): Effect[] {
     if (frame === undefined) return [{ kind: "close", code: CLOSE_UNDECODABLE, reason: "" }];
     if (frame.topic === "phoenix" && frame.event === "heartbeat") {
-      return [this.#reply({ ...frame, joinRef: "null" }, OK, Json.emptyObject)];
+      return [this.reply({ ...frame, joinRef: "null" }, OK, Json.emptyObject)];
     }
-    const pending = this.#pendingOf(frame.topic);
-    if (pending !== undefined) return this.#wait(pending, frame);
-    if (frame.event === "phx_join") return this.#join(frame);
-    const joinRef = this.#joinRefOf(frame.topic);
-    if (frame.event === "phx_leave") return this.#leave(frame, joinRef);
+    const pending = this.pendingOf(frame.topic);
+    if (pending !== undefined) return this.wait(pending, frame);
+    if (frame.event === "phx_join") return this.join(frame);
+    const joinRef = this.joinRefOf(frame.topic);
+    if (frame.event === "phx_leave") return this.leave(frame, joinRef);
     if (joinRef === undefined) {
-      return [this.#reply({ ...frame, joinRef: "null" }, "error", UNMATCHED_TOPIC)];
+      return [this.reply({ ...frame, joinRef: "null" }, "error", UNMATCHED_TOPIC)];
     }
     // PushEx's channels take no events, and one that comes ends the channel (not the socket).
-    this.#left(frame.topic);
+    this.left(frame.topic);
     return [
       { kind: "unsubscribe", channel: frame.topic },
       { kind: "send", text: this.codec.encodeChannelEvent(frame.topic, "phx_error", joinRef) },
     ];
   }
 
-  #wait(pending: PendingJoin, frame: ClientFrame): Effect[] {
+  private wait(pending: PendingJoin, frame: ClientFrame): Effect[] {
     let waiting = 0;
     // Counted each time: few frames wait, and a number would be kept for each idle socket as well.
     for (const join of this.#others?.values() ?? []) {
@@ -158,14 +160,14 @@ export class Session {
     return [];
   }
 
-  #join(frame: ClientFrame): Effect[] {
+  private join(frame: ClientFrame): Effect[] {
     const { topic } = frame;
-    const replaced = this.#joinRefOf(topic);
-    const fault = replaced === undefined ? this.#joinFault(topic) : undefined;
-    if (fault !== undefined) return [this.#reply(frame, "error", Json.of({ reason: fault }))];
+    const replaced = this.joinRefOf(topic);
+    const fault = replaced === undefined ? this.joinFault(topic) : undefined;
+    if (fault !== undefined) return [this.reply(frame, "error", Json.of({ reason: fault }))];
     const join: PendingJoin = { frame, replaced, since: undefined, waiting: [] };
     // The old channel ends before the new join is decided, and also where that is denied.
-    if (replaced !== undefined) this.#left(topic);
+    if (replaced !== undefined) this.left(topic);
     this.#others ??= new Map();
     this.#others.set(topic, join);
     if (replaced === undefined) return [{ kind: "authorize", join }];
@@ -175,7 +177,7 @@ export class Session {
     ];
   }
 
-  #joinFault(topic: string): string | undefined {
+  private joinFault(topic: string): string | undefined {
     const fault = nameFault(topic, this.#terms.limits.channelNameBytesMax);
     if (fault !== undefined) return `channel name ${fault}`;
     const channels = (this.#channel === undefined ? 0 : 1) + (this.#others?.size ?? 0);
@@ -185,18 +187,18 @@ export class Session {
       : `a socket must not join more than ${channelsPerSocketMax} channels`;
   }
 
-  #joinRefOf(channel: string): string | undefined {
+  private joinRefOf(channel: string): string | undefined {
     if (channel === this.#channel) return this.#joinRef;
     const other = this.#others?.get(channel);
     return typeof other === "string" ? other : undefined;
   }
 
-  #pendingOf(channel: string): PendingJoin | undefined {
+  private pendingOf(channel: string): PendingJoin | undefined {
     const other = this.#others?.get(channel);
     return typeof other === "string" ? undefined : other;
   }
 
-  #joined(channel: string, joinRef: string): void {
+  private joined(channel: string, joinRef: string): void {
     if (this.#channel === undefined) {
       this.#channel = channel;
       this.#joinRef = joinRef;
@@ -207,7 +209,7 @@ export class Session {
   }
 
   /** Also one that was not decided. */
-  #left(channel: string): void {
+  private left(channel: string): void {
     if (channel === this.#channel) {
       this.#channel = undefined;
       this.#joinRef = undefined;
@@ -216,20 +218,20 @@ export class Session {
     }
   }
 
-  #leave(frame: ClientFrame, joinRef: string | undefined): Effect[] {
+  private leave(frame: ClientFrame, joinRef: string | undefined): Effect[] {
     const { topic } = frame;
-    if (joinRef === undefined) return [this.#reply(frame, OK, Json.emptyObject)];
+    if (joinRef === undefined) return [this.reply(frame, OK, Json.emptyObject)];
     // Of an earlier join: the client itself has replaced that one already.
     if (frame.joinRef !== joinRef) return [];
-    this.#left(topic);
+    this.left(topic);
     return [
       { kind: "unsubscribe", channel: topic },
-      this.#reply(frame, OK, Json.emptyObject),
-      this.#closed(topic, joinRef),
+      this.reply(frame, OK, Json.emptyObject),
+      this.closed(topic, joinRef),
     ];
   }
 
-  #reply(frame: ClientFrame, status: ReplyStatus, response: Json): Effect {
+  private reply(frame: ClientFrame, status: ReplyStatus, response: Json): Effect {
     const { joinRef, ref, topic } = frame;
     return {
       kind: "send",
@@ -237,7 +239,7 @@ export class Session {
     };
   }
 
-  #closed(topic: string, joinRef: string): Effect {
+  private closed(topic: string, joinRef: string): Effect {
     return { kind: "send", text: this.codec.encodeChannelEvent(topic, "phx_close", joinRef) };
   }
 }
