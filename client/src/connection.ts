@@ -1,14 +1,13 @@
-import { backoffMs, hintMs } from "./backoff.js";
+import { backoffMs } from "./backoff.js";
 import type { Channel } from "./channel.js";
 import { Credentials, type Grant } from "./credentials.js";
 import { Cursor } from "./event-stream.js";
 import { isOffline, watchPage } from "./page.js";
+import { isTokenOver, Retries } from "./retries.js";
 import type { Close, Transport, TransportEvents } from "./transport.js";
 import { Transports } from "./transports.js";
 import { type Disconnect, HexpushError, type HexpushOptions, type TransportKind } from "./types.js";
 
-/** A connection that has lasted so long was a good one: the next attempt is a first one again. */
-const STABLE_MS = 10_000;
 /** Channels that are subscribed together share one stream. */
 const REGROUP_MS = 10;
 /** Before a join that was denied or dropped is tried again. */
@@ -35,6 +34,7 @@ export class Connection {
   readonly #random: () => number;
   readonly #credentials: Credentials;
   readonly #transports: Transports;
+  readonly #retries: Retries;
   readonly #channels = new Map<string, Channel>();
   readonly #cursor = new Cursor();
   /** The channels of the latest stream of events. */
@@ -51,8 +51,6 @@ export class Connection {
   /** Of the latest attempt; earlier ones that still wait for a token are dropped. */
   #attempt = 0;
   #isStarting = false;
-  #tries = 0;
-  #openedAt = 0;
   #retryTimer: Timer | undefined;
   #refreshTimer: Timer | undefined;
   #upgradeTimer: Timer | undefined;
@@ -65,6 +63,7 @@ export class Connection {
     this.#random = options.random ?? Math.random;
     this.#credentials = new Credentials(options, this.#random);
     this.#transports = new Transports(url, options);
+    this.#retries = new Retries(options, this.#random);
   }
 
   get isConnected(): boolean {
@@ -79,7 +78,7 @@ export class Connection {
   async connect(): Promise<void> {
     if (this.#isWanted) return;
     this.#isWanted = true;
-    this.#tries = 0;
+    this.#retries.forget();
     this.#unwatch = watchPage({
       wake: () => this.#wake(),
       sleep: () => this.#sleep(),
@@ -163,7 +162,7 @@ export class Connection {
     this.#live = transport;
     this.#grant = grant;
     this.#isDoubtful = false;
-    this.#openedAt = Date.now();
+    this.#retries.opened();
     this.#transports.opened(transport.kind);
     clearTimeout(this.#upgradeTimer);
     if (transport.kind === "sse") this.#upgradeLater();
@@ -216,29 +215,11 @@ export class Connection {
   }
 
   #retry(close: Close, isRefresh: boolean): void {
-    if (this.#live === undefined && this.#openedAt > 0) {
-      if (Date.now() - this.#openedAt >= STABLE_MS) this.#tries = 0;
-      this.#openedAt = 0;
-    }
-    // To be sent away by a server that drains is no failure: nobody may be there for some seconds.
-    if (close.code === 1012 && hintMs(close.reason) !== undefined) this.#tries = 0;
-    else this.#tries += 1;
+    if (this.#live === undefined) this.#retries.lost();
     clearTimeout(this.#retryTimer);
     this.#retryTimer = setTimeout(() => {
       void (isRefresh ? this.#start(this.#live?.kind, true) : this.#start());
-    }, this.#delayMs(close));
-  }
-
-  #delayMs({ code, reason }: Close): number {
-    const hint = code === 1012 ? hintMs(reason) : undefined;
-    if (hint !== undefined) return hint;
-    if (isTokenOver({ code, reason }) && this.#tries === 1) return 0;
-    const { socketReconnectAlgorithm, reconnect } = this.#options;
-    if (socketReconnectAlgorithm !== undefined) return socketReconnectAlgorithm(this.#tries);
-    const bounds = { minMs: reconnect?.minMs ?? 500, maxMs: reconnect?.maxMs ?? 30_000 };
-    // A server that drains or is overloaded says so to many at once.
-    const extra = code === 1012 || code === 1013 ? 2 : 0;
-    return backoffMs(this.#tries + extra, bounds, this.#random);
+    }, this.#retries.delayMs(close));
   }
 
   #refreshLater({ refreshMs }: Grant): void {
@@ -352,10 +333,6 @@ export class Connection {
     this.#lost(close, this.#isWanted);
     await Promise.all(closing);
   }
-}
-
-function isTokenOver({ code, reason }: Close): boolean {
-  return code === 1008 && /\btoken (expired|revoked)\b/.test(reason);
 }
 
 function sameToken(a: Grant, b: Grant | undefined): boolean {

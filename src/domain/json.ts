@@ -58,6 +58,14 @@ export class Json {
     return new Json(text, true);
   }
 
+  /**
+   * The JSON of a text that was a Json's, for who kept no more than that of it. It is not looked at:
+   * any other text would go out to clients as it is.
+   */
+  static again(text: string): Json {
+    return new Json(text, true);
+  }
+
   /** Parsed afresh at each call; numbers beyond 2^53 lose digits here, and only here. */
   value(): unknown {
     return JSON.parse(this.text);

@@ -12,11 +12,11 @@ import {
   type Publication,
   type PublishResult,
 } from "../../domain/broker.js";
+import { Json } from "../../domain/json.js";
 import { andThen } from "../../domain/maybe-promise.js";
 import type { Message } from "../../domain/message.js";
 import { formatMessageId, parseMessageId } from "../../domain/message-id.js";
 import type { Push } from "../../domain/push.js";
-import { ENTRY_BYTES, type LogEntry } from "./channel-log.js";
 import { ChannelLogs } from "./channel-logs.js";
 import { OwnNames, ownBytes, ownText } from "./own-text.js";
 
@@ -144,7 +144,10 @@ export class MemoryBroker implements Broker {
       from = id.sequence;
       if (from < this.#logs.trimmedTo(channel)) return { ...UNKNOWN, position };
     }
-    const messages = log?.behind(from, limit).map((entry) => this.#message(channel, entry)) ?? [];
+    const entries = log?.behind(from, limit) ?? [];
+    const messages = entries.map(({ sequence, event, data }) =>
+      this.#message(channel, sequence, event, Json.again(data)),
+    );
     return { position, recovered: true, messages };
   }
 
@@ -171,18 +174,19 @@ export class MemoryBroker implements Broker {
 
   #deliverEach({ pushId, push }: Publication, deliver: Deliver, errors: unknown[]): number {
     let deliveries = 0;
-    let last: LogEntry | undefined;
+    let kept: Kept | undefined;
     for (const channel of push.channels) {
       const log = this.#logs.get(channel) ?? this.#newLog(channel);
       let message: Message;
       if (log === undefined) {
         message = push.message(channel);
       } else {
+        kept ??= this.#kept(push);
+        const { event, data, bytes } = kept;
         const sequence = ++this.#sequence;
-        last = last === undefined ? this.#entry(sequence, push) : { ...last, sequence };
-        this.#logs.append(log, last);
+        this.#logs.append(log, { sequence, at: kept.at, event, data: data.text, bytes });
         // With the texts that are kept: whoever keeps some too need not have them twice.
-        message = this.#message(log.channel, last);
+        message = this.#message(log.channel, sequence, event, data);
       }
       try {
         deliveries += deliver(message, pushId);
@@ -193,17 +197,17 @@ export class MemoryBroker implements Broker {
     return deliveries;
   }
 
-  #entry(sequence: number, push: Push): LogEntry {
+  #kept(push: Push): Kept {
     const event = this.#events.of(push.event);
     const { text } = push.data;
-    const data = push.data.isOwn ? { text, bytes: ownBytes(text) } : ownText(text);
+    const isOwn = push.data.isOwn;
+    const own = isOwn ? { text, bytes: ownBytes(text) } : ownText(text);
     return {
-      sequence,
       at: this.#now(),
       event: event.text,
-      data: push.data.isOwn ? push.data : push.data.over(data.text),
+      data: isOwn ? push.data : push.data.over(own.text),
       // The data is one for all channels, and counts in each: it is there until the last one drops it.
-      bytes: ENTRY_BYTES + event.bytes + data.bytes,
+      bytes: event.bytes + own.bytes,
     };
   }
 
@@ -220,9 +224,17 @@ export class MemoryBroker implements Broker {
     return formatMessageId(this.#epoch, this.#sequence);
   }
 
-  #message(channel: string, { sequence, event, data }: LogEntry): Message {
+  #message(channel: string, sequence: number, event: string, data: Json): Message {
     return { channel, event, data, id: formatMessageId(this.#epoch, sequence) };
   }
+}
+
+/** What the logs of all channels of a push keep of it. */
+interface Kept {
+  readonly at: number;
+  readonly event: string;
+  readonly data: Json;
+  readonly bytes: number;
 }
 
 function keepsAny({ size, ttl }: HistoryLimits): boolean {

@@ -28,7 +28,7 @@ const cases = {
   single: { channels: 20_000, publish: each(1, (channel) => push(channel, "event", { n: 1 })) },
   // Small data in large bodies, of which nothing else may stay.
   bodies: {
-    channels: 100,
+    channels: 400,
     publish: each(50, (channel) => push(channel, "e", "x".repeat(20), 20_000)),
   },
   wide: {
