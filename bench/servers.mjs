@@ -66,17 +66,23 @@ export const SERVERS = {
     env: (port, directory) => ({ ...HEXPUSH.env(port), HEXPUSH_BROKER: `file:${directory}` }),
     only: ["post", "post-1k"],
   },
-  // Another build, such as the last release or a commit before: `--other DIRECTORY`.
+  // Another build, such as a commit before: `--other DIRECTORY`. It must know the same settings.
   "hexpush-other": {
     title: "another build of hexpush",
+    ...HEXPUSH,
     args: ["dist/main.js", "serve"],
-    env: (port) => {
-      const { HEXPUSH_CONNECT_RATE: _, ...env } = HEXPUSH.env(port);
-      return env;
-    },
     missing: () =>
       existsSync(SERVERS["hexpush-other"].args[0]) ? undefined : "--other names no built checkout",
-    only: ["fanout-1k", "channels-1k", "post", "post-1k", "batch"],
+    only: [
+      "fanout-1k",
+      "channels-1k",
+      "post",
+      "batch",
+      "post-1k",
+      "memory",
+      "memory-most",
+      "connect",
+    ],
   },
   ...PEERS,
 };

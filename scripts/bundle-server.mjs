@@ -33,7 +33,18 @@ const { metafile } = await build({
   logLevel: "warning",
   plugins: [{ name: "what stays outside", setup: leaveOutside }],
 });
+escapeBeyondAscii(join(folder, "cli", "serve.js"));
 writeFileSync(join(folder, "THIRD-PARTY-NOTICES.txt"), notices(packagesIn(metafile)));
+
+/**
+ * V8 keeps a file's text for as long as the process lives, and with two bytes for each character if
+ * a single one of them needs two. They are in comments only; esbuild writes strings like this anyway.
+ */
+function escapeBeyondAscii(file) {
+  const text = readFileSync(file, "utf8");
+  const escaped = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  writeFileSync(file, text.replace(/[^\0-\x7f]/g, escaped));
+}
 
 function leaveOutside({ onResolve }) {
   onResolve({ filter: /^[^./]/ }, ({ path, importer, kind }) => {

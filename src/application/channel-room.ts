@@ -18,6 +18,7 @@ export class ChannelRoom {
 
   /** Words for a client whose join would be one too many; undefined where it is not. */
   fullness(channel: string): string | undefined {
+    if (!this.#rules.limitsSubscribers) return undefined;
     let subscribers = 0;
     for (const transport of this.#transports) subscribers += transport.subscribers(channel);
     return this.#rules.fullness(channel, subscribers);

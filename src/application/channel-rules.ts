@@ -37,10 +37,13 @@ interface Rule extends ChannelRule {
 export class ChannelRules {
   readonly #rules: readonly Rule[];
   readonly #limitsData: boolean;
+  /** Whether there is a channel that can be full. */
+  readonly limitsSubscribers: boolean;
 
   constructor(rules: readonly ChannelRule[]) {
     this.#rules = rules.map((rule) => ({ ...rule, matches: new ChannelPattern(rule.pattern) }));
     this.#limitsData = rules.some(({ dataBytesMax }) => dataBytesMax !== undefined);
+    this.limitsSubscribers = rules.some(({ subscribersMax }) => subscribersMax !== undefined);
   }
 
   ruleFor(channel: string): ChannelRule | undefined {

@@ -29,6 +29,10 @@ describe("the built server", () => {
     ]);
   });
 
+  it("is ASCII, so that its text takes one byte a character in memory", () => {
+    expect(dist("cli/serve.js").match(/[^\0-\x7f]/)).toBeNull();
+  });
+
   it("comes with the licences of what is in it", () => {
     const inBundle = dist("cli/serve.js").matchAll(/^\/\/ node_modules\/((?:@[^/]+\/)?[^/]+)\//gm);
     const packages = [...new Set([...inBundle].map(([, name]) => name as string))].sort();

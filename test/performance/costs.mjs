@@ -1,4 +1,4 @@
-// What a push costs the built server, in units that a busy machine does not change, or hardly:
+// What a push and a connect cost the built server, in units that a busy machine does not change, or hardly:
 //
 //   node test/performance/costs.mjs                          every figure, a line each
 //   node test/performance/costs.mjs allocations|calls|cpu    one kind, as JSON: name → figure
@@ -32,6 +32,9 @@ const LOADS = {
   channels: { subscribers: CHANNELS, channels: CHANNELS, warm: 7_500, pushes: 400 },
   fanout: { subscribers: SUBSCRIBERS, channels: 1, warm: 300, pushes: 100 },
 };
+
+/** Connects with a join, behind `warm` of them; all stay open, so they are few. */
+const CONNECTS = { subscribers: 0, channels: 1, warm: 0, warmConnects: 100, connects: 50 };
 
 /** Clients of one server that is warm; each subscriber has one channel. */
 class Clients {
@@ -76,6 +79,15 @@ class Clients {
     tally.wakeAt = Number.POSITIVE_INFINITY;
   }
 
+  /** One behind the other, each with its join. */
+  async connect(port, count) {
+    for (let opened = 0; opened < count; opened++) {
+      const subscriber = new Subscriber(phoenix, channelName(0), this.#tally);
+      await subscriber.open({ port });
+      this.#subscribers.push(subscriber);
+    }
+  }
+
   async #send(count, connections, channelOf) {
     let sent = 0;
     const lane = async (pusher) => {
@@ -105,7 +117,7 @@ function answerTo(pusher, channel) {
  * A fresh server that tells of itself. In a sample one push goes out behind the other: what several
  * bring together is merged by chance.
  *
- * @returns what `measure` comes to, by the load's name
+ * @returns what `measure` comes to, by the load's name, and of `connect`
  */
 async function withMeasuredServer(env, measure) {
   const script = fileURLToPath(new URL("measured-server.mjs", import.meta.url));
@@ -126,6 +138,11 @@ async function withMeasuredServer(env, measure) {
       results[name] = await measure(ask, sample, load.pushes);
       clients.close();
     }
+    const clients = await Clients.open(port, CONNECTS);
+    await clients.connect(port, CONNECTS.warmConnects);
+    const sample = () => clients.connect(port, CONNECTS.connects);
+    results.connect = await measure(ask, sample, CONNECTS.connects);
+    clients.close();
     if (process.env.EXPLAIN) console.error(results);
     return results;
   } finally {
@@ -154,11 +171,12 @@ async function bytesOf(ask, sample) {
 }
 
 async function allocations() {
-  const { post, channels, fanout } = await withMeasuredServer({}, bytesEach);
+  const { post, channels, fanout, connect } = await withMeasuredServer({}, bytesEach);
   return {
     "bytes a POST, no subscriber": post,
     "bytes a push to a channel of one": channels,
     [`bytes a delivery, ${SUBSCRIBERS} subscribers`]: (fanout - channels) / SUBSCRIBERS,
+    "bytes a connect and join": connect,
   };
 }
 
@@ -175,12 +193,16 @@ async function callsEach(ask, sample, pushes) {
 }
 
 async function calls() {
-  const { post, channels, fanout } = await withMeasuredServer({ COUNT_CALLS: "1" }, callsEach);
+  const { post, channels, fanout, connect } = await withMeasuredServer(
+    { COUNT_CALLS: "1" },
+    callsEach,
+  );
   const sum = (each) => Object.values(each).reduce((total, count) => total + count, 0);
   return {
     "uWebSockets.js calls a POST, no subscriber": sum(post),
     "uWebSockets.js calls a push to a channel of one": sum(channels),
     [`uWebSockets.js calls a push to ${SUBSCRIBERS} subscribers`]: sum(fanout),
+    "uWebSockets.js calls a connect and join": sum(connect),
   };
 }
 

@@ -18,11 +18,14 @@ const BOUNDS: Record<
     "bytes a push to a channel of one": { measured: 4_950, bound: 7_400 },
     // None of its own: a share of what the push and its turns take. An object for each: 24 more.
     "bytes a delivery, 500 subscribers": { measured: 3.4, bound: 9 },
+    "bytes a connect and join": { measured: 5_000, bound: 7_000 },
   },
   calls: {
     "uWebSockets.js calls a POST, no subscriber": { measured: 6, bound: 9 },
     "uWebSockets.js calls a push to a channel of one": { measured: 7, bound: 10 },
     "uWebSockets.js calls a push to 500 subscribers": { measured: 10, bound: 15 },
+    // Exact: each is one that the connect or the join needs.
+    "uWebSockets.js calls a connect and join": { measured: 8, bound: 8 },
   },
   cpu: {
     "CPU a POST, over the floor's": { measured: 1.25, bound: 1.9 },
@@ -55,7 +58,7 @@ function excesses(kind: Kind, figures: Figures): string[] {
   });
 }
 
-describe("a push costs no more than it did", { timeout: 150_000 }, () => {
+describe("a push and a connect cost no more than they did", { timeout: 150_000 }, () => {
   it("in bytes allocated", async () => {
     expect(excesses("allocations", await measure("allocations"))).toEqual([]);
   });

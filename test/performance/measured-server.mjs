@@ -60,9 +60,14 @@ function countCalls() {
           handler(response, request);
         });
     }
-    app.ws = (path, { open, ...behavior }) =>
+    app.ws = (path, { upgrade, open, ...behavior }) =>
       ws.call(app, path, {
         ...behavior,
+        upgrade(response, request, context) {
+          countOn(Object.getPrototypeOf(response), response);
+          countOn(Object.getPrototypeOf(request), request);
+          upgrade(response, request, context);
+        },
         open(socket) {
           countOn(Object.getPrototypeOf(socket), socket);
           open(socket);

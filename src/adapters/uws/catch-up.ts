@@ -12,8 +12,6 @@ export interface CatchingUp {
   readonly codec: Codec;
   /** Undefined once it is gone. */
   readonly ws: WritableSocket | undefined;
-  /** By their channels, the joins whose client has not caught up yet. */
-  replays: Map<string, Replay> | undefined;
 }
 
 export interface WritableSocket {
@@ -39,6 +37,8 @@ const NO_HISTORY = "the history is not available";
 /** What a client has missed of a channel: told at the join, and sent before what comes live. */
 export class CatchUp<S extends CatchingUp> {
   readonly #options: CatchUpOptions<S>;
+  /** By their channels, the joins whose client has not caught up yet; of those sockets that have some. */
+  readonly #replays = new Map<S, Map<string, Replay>>();
 
   constructor(options: CatchUpOptions<S>) {
     this.#options = options;
@@ -69,7 +69,7 @@ export class CatchUp<S extends CatchingUp> {
         return (socket.ws?.getBufferedAmount() ?? Infinity) < sendBufferBytesMax / 2;
       },
       live: () => {
-        socket.replays?.delete(channel);
+        this.#delete(socket, channel);
         goLive(socket, channel);
       },
       // It has been told that it gets everything, so it must come back and ask again.
@@ -79,29 +79,42 @@ export class CatchUp<S extends CatchingUp> {
         close(socket, CLOSE_TRY_LATER, error === undefined ? "too slow to catch up" : NO_HISTORY);
       },
     });
-    socket.replays ??= new Map();
-    socket.replays.set(channel, replay);
+    const others = this.#replays.get(socket);
+    if (others === undefined) this.#replays.set(socket, new Map([[channel, replay]]));
+    else others.set(channel, replay);
     replay.run();
+  }
+
+  /** Whether a channel that the socket has joined is not live yet. */
+  isBehind(socket: S, channel: string): boolean {
+    return this.#replays.get(socket)?.has(channel) === true;
   }
 
   /** The channel is left. */
   stop(socket: S, channel: string): void {
-    socket.replays?.get(channel)?.stop();
-    socket.replays?.delete(channel);
+    this.#replays.get(socket)?.get(channel)?.stop();
+    this.#delete(socket, channel);
   }
 
   /** The socket is gone. */
   stopAll(socket: S): void {
-    for (const replay of socket.replays?.values() ?? []) replay.stop();
+    for (const replay of this.#replays.get(socket)?.values() ?? []) replay.stop();
+    this.#replays.delete(socket);
   }
 
   /** The client has taken some of what waited for it. */
   goOn(socket: S): void {
-    if (socket.replays === undefined || socket.replays.size === 0) return;
+    const replays = this.#replays.get(socket);
+    if (replays === undefined) return;
     const { sendBufferBytesMax } = this.#options;
     if ((socket.ws?.getBufferedAmount() ?? Infinity) > sendBufferBytesMax / 4) return;
     // A replay that ends takes itself out.
-    for (const replay of [...socket.replays.values()]) replay.run();
+    for (const replay of [...replays.values()]) replay.run();
+  }
+
+  #delete(socket: S, channel: string): void {
+    const replays = this.#replays.get(socket);
+    if (replays?.delete(channel) && replays.size === 0) this.#replays.delete(socket);
   }
 
   #answer(join: PendingJoin, own: Parameters<typeof joinResponse>[0]): JoinDecision {

@@ -133,8 +133,7 @@ export class FanOut {
     }
     channel.joined++;
     if (socket.group === undefined) {
-      const near = channel.shares.findLast(({ group }) => group.codec === socket.codec);
-      this.#groups.add(socket, near?.group);
+      this.#groups.add(socket, newestGroup(channel, socket.codec));
     }
   }
 
@@ -248,7 +247,17 @@ export class FanOut {
   }
 }
 
-/** The newest first: sockets that join are in one of the last groups mostly. */
+function newestGroup({ shares }: Channel, codec: Codec): SocketGroup | undefined {
+  for (let at = shares.length - 1; at >= 0; at--) {
+    if (shares[at]?.group.codec === codec) return shares[at]?.group;
+  }
+  return undefined;
+}
+
+/** The newest first: sockets that join are in one of the last groups mostly. `findLast` is no loop to V8. */
 function shareOf({ shares }: Channel, group: SocketGroup): Share | undefined {
-  return shares.findLast((share) => share.group === group);
+  for (let at = shares.length - 1; at >= 0; at--) {
+    if (shares[at]?.group === group) return shares[at];
+  }
+  return undefined;
 }

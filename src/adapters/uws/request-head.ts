@@ -136,8 +136,8 @@ export function rawHeadersOf(source: HeaderSource): string[] {
 }
 
 /**
- * The name as a constant, if it is one that callers of an API send: each request brings new
- * strings, and to find a property by a new string takes longer than to find the constant.
+ * The name as a constant, if it is one that callers of an API send, or those of a WebSocket: each
+ * request brings new strings, and to find a property by a new string takes longer than to find the constant.
  */
 function knownName(name: string): string | undefined {
   switch (name) {
@@ -167,6 +167,24 @@ function knownName(name: string): string | undefined {
       return "idempotency-key";
     case "transfer-encoding":
       return "transfer-encoding";
+    case "upgrade":
+      return "upgrade";
+    case "sec-websocket-key":
+      return "sec-websocket-key";
+    case "sec-websocket-version":
+      return "sec-websocket-version";
+    case "sec-websocket-extensions":
+      return "sec-websocket-extensions";
+    case "sec-websocket-protocol":
+      return "sec-websocket-protocol";
+    case "origin":
+      return "origin";
+    case "cookie":
+      return "cookie";
+    case "pragma":
+      return "pragma";
+    case "cache-control":
+      return "cache-control";
     default:
       return undefined;
   }

@@ -14,7 +14,6 @@ import { CatchUp } from "./catch-up.js";
 import { CorkAnchor } from "./cork-anchor.js";
 import { Deadlines } from "./deadlines.js";
 import { FanOut } from "./fan-out.js";
-import { IdleSockets } from "./idle-sockets.js";
 import { OpenSocket } from "./open-socket.js";
 import { OpenSockets } from "./open-sockets.js";
 import { codecV1 } from "./phoenix/codec-v1.js";
@@ -23,8 +22,8 @@ import {
   CLOSE_POLICY,
   type Effect,
   type PendingJoin,
-  Session,
   type SessionLimits,
+  type SessionTerms,
 } from "./phoenix/session.js";
 import { type AllowedUpgrade, UpgradeDoor, type UpgradeDoorOptions } from "./upgrade-door.js";
 
@@ -67,22 +66,32 @@ export interface SocketLog {
 }
 
 interface UserData {
-  readonly socket: OpenSocket;
+  /** Set as it opens. */
+  socket: OpenSocket;
 }
+
+/** A byte order mark is kept, as it is no JSON. */
+const TEXT = new TextDecoder("utf-8", { ignoreBOM: true });
+const NO_DATA = Object.freeze({});
 
 /** Sockets that speak Phoenix Channels, on uWebSockets.js and its own publish. */
 export class PhoenixTransport implements Transport, SocketDirectory {
   readonly #options: PhoenixTransportOptions;
   readonly #listener: PushListener;
-  readonly #open = new OpenSockets<OpenSocket>();
+  readonly #termsV1: SessionTerms;
+  readonly #termsV2: SessionTerms;
+  readonly #open: OpenSockets<OpenSocket>;
   readonly #fanOut = new FanOut();
-  readonly #idle: IdleSockets<OpenSocket>;
   readonly #deadlines: Deadlines<OpenSocket>;
   readonly #anchor = new CorkAnchor();
   readonly #door: UpgradeDoor<HttpResponse>;
   readonly #catchUp: CatchUp<OpenSocket> | undefined;
   /** Those that uWebSockets.js has begun to cut and has not closed yet. */
   readonly #cut = new Set<OpenSocket>();
+  /** The one that `open` is called for within `upgrade`. */
+  #accepted: OpenSocket | undefined;
+  /** Whose effects are being applied, the innermost run last. */
+  readonly #running: OpenSocket[] = [];
   #spreadMs = 0;
 
   constructor(options: PhoenixTransportOptions) {
@@ -90,6 +99,8 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     this.#listener = options.listener ?? {};
     this.#door = new UpgradeDoor(options, this.#anchor);
     const { history, log, limits } = options;
+    this.#termsV1 = { codec: codecV1, limits };
+    this.#termsV2 = { codec: codecV2, limits };
     this.#catchUp =
       history &&
       new CatchUp<OpenSocket>({
@@ -103,7 +114,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
       (socket) => this.#end(socket, CLOSE_POLICY, "token expired"),
       options.now ?? (() => Date.now() / 1000),
     );
-    this.#idle = new IdleSockets(options.limits.idleTimeoutMs, (socket) =>
+    this.#open = new OpenSockets(limits.idleTimeoutMs, (socket) =>
       // Code and empty reason as with PushEx; a client that is still there has asked for nothing else.
       this.#end(socket, CLOSE_ASKED_FOR),
     );
@@ -114,7 +125,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     const { limits } = this.#options;
     this.#fanOut.attach(app);
     this.#door.isDraining = false;
-    this.#idle.start();
+    this.#open.start();
     this.#deadlines.start();
     this.#anchor.attach(app);
     app.ws<UserData>(SOCKET_PATH, {
@@ -123,15 +134,15 @@ export class PhoenixTransport implements Transport, SocketDirectory {
       maxPayloadLength: Math.max(limits.frameBytesMax * 2, UNCODED_FRAME_BYTES),
       maxBackpressure: limits.sendBufferBytesMax,
       closeOnBackpressureLimit: 1,
-      // Only bounds the goodbye of a socket that is closed; silence is for IdleSockets to find.
+      // Only bounds the goodbye of a socket that is closed; silence is for OpenSockets to find.
       idleTimeout: 960,
       sendPingsAutomatically: false,
       upgrade: (response, request, context) =>
         this.#door.open(response, request, (allowed) => this.#accept(allowed, context)),
       open: (ws) => this.#onOpen(ws),
       message: (ws, message, isBinary) => this.#onFrame(ws, message, isBinary),
-      ping: (ws) => this.#idle.touch(ws.getUserData().socket),
-      pong: (ws) => this.#idle.touch(ws.getUserData().socket),
+      ping: (ws) => this.#open.touch(ws.getUserData().socket),
+      pong: (ws) => this.#open.touch(ws.getUserData().socket),
       drain: (ws) => this.#onDrain(ws.getUserData().socket),
       dropped: (ws) => this.#onDropped(ws.getUserData().socket),
       close: (ws) => this.#onClose(ws.getUserData().socket),
@@ -145,7 +156,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
 
   detach(): void {
     this.#anchor.close();
-    this.#idle.stop();
+    this.#open.stop();
     this.#deadlines.stop();
     this.#fanOut.detach();
   }
@@ -168,7 +179,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   }
 
   *joined(channel: string): Iterable<SocketInfo> {
-    for (const socket of this.#open) if (socket.session.isJoined(channel)) yield socket;
+    for (const socket of this.#open.all()) if (socket.isJoined(channel)) yield socket;
   }
 
   closeSockets(socketId: string): number {
@@ -178,7 +189,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
   }
 
   closeWhere(matches: (identity: Identity) => boolean, reason: string): number {
-    const closing = [...this.#open].filter((socket) => matches(socket.identity));
+    const closing = this.#open.all().filter((socket) => matches(socket.identity));
     for (const socket of closing) this.#end(socket, CLOSE_POLICY, reason);
     return closing.length;
   }
@@ -204,9 +215,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
    * @param afterMs when this node will have gone, in milliseconds: before that nobody can come back.
    */
   closeForDrain(count: number, afterMs: number): void {
-    let left = count;
-    for (const socket of this.#open) {
-      if (left-- <= 0) return;
+    for (const socket of this.#open.all(count)) {
       const ms = Math.floor(afterMs + Math.random() * this.#spreadMs);
       // phoenix.js 1.7 stays away after 1000, so a drain has a code of its own.
       this.#end(socket, CLOSE_DRAIN, `retry in ${ms}`);
@@ -215,42 +224,44 @@ export class PhoenixTransport implements Transport, SocketDirectory {
 
   #accept(upgrade: AllowedUpgrade<HttpResponse>, context: us_socket_context_t): void {
     const { response, headers, connect, identity } = upgrade;
-    const codec = connect.version === "1.0.0" ? codecV1 : codecV2;
-    const socket = new OpenSocket(new Session(codec, this.#options.limits), identity);
+    const terms = connect.version === "1.0.0" ? this.#termsV1 : this.#termsV2;
+    const socket = new OpenSocket(terms, identity);
     const key = headers["sec-websocket-key"] ?? "";
     const extensions = headers["sec-websocket-extensions"] ?? "";
-    response.upgrade<UserData>({ socket }, key, connect.protocol, extensions, context);
+    this.#accepted = socket;
+    // What is given along is copied name by name, which takes longer than to set it in `open`.
+    response.upgrade<object>(NO_DATA, key, connect.protocol, extensions, context);
   }
 
   #onOpen(ws: WebSocket<UserData>): void {
-    const { socket } = ws.getUserData();
+    const socket = this.#accepted as OpenSocket;
+    ws.getUserData().socket = socket;
     const { expiresAt } = socket.identity;
     socket.ws = ws;
     this.#open.add(socket);
-    this.#idle.touch(socket);
     if (expiresAt !== undefined) this.#deadlines.add(socket, expiresAt);
     this.#listener.socketConnected?.(socket);
   }
 
   #onFrame(ws: WebSocket<UserData>, message: ArrayBuffer, isBinary: boolean): void {
     const { socket } = ws.getUserData();
-    this.#idle.touch(socket);
+    this.#open.touch(socket);
     if (message.byteLength > this.#options.limits.frameBytesMax) {
       this.#end(socket, CLOSE_TOO_BIG, "frame too big");
       return;
     }
-    const bytes = Buffer.from(message);
-    const { session } = socket;
     this.#run(
       socket,
-      isBinary ? session.receiveBinary(bytes) : session.receiveText(bytes.toString("utf8")),
+      isBinary
+        ? socket.receiveBinary(new Uint8Array(message))
+        : socket.receiveText(TEXT.decode(message)),
     );
   }
 
   #run(socket: OpenSocket, effects: readonly Effect[]): void {
-    socket.runs++;
+    this.#running.push(socket);
     for (const effect of effects) this.#apply(socket, effect);
-    socket.runs--;
+    this.#running.pop();
     if (socket.ws === undefined) this.#closed(socket);
   }
 
@@ -302,7 +313,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     const channel = this.#fanOut.keptName(join.frame.topic);
     const unlessFull = this.#unlessFull(channel, decided);
     const final = this.#catchUp?.answer(join, unlessFull) ?? unlessFull;
-    this.#run(socket, socket.session.decide(join, final, channel));
+    this.#run(socket, socket.decide(join, final, channel));
   }
 
   #onDrain(socket: OpenSocket): void {
@@ -329,7 +340,7 @@ export class PhoenixTransport implements Transport, SocketDirectory {
     this.#options.log.warn({ socketId }, "slow consumer cut: its send buffer was full");
     this.#listener.consumerCut?.({
       socket,
-      channels: socket.session.channels(),
+      channels: socket.channels(),
       bufferBytes: this.#options.limits.sendBufferBytesMax,
     });
   }
@@ -342,24 +353,23 @@ export class PhoenixTransport implements Transport, SocketDirectory {
 
   #onClose(socket: OpenSocket): void {
     socket.ws = undefined;
-    // In the middle of a run the session is ahead of what was done for it; its end comes then.
-    if (socket.runs === 0) this.#closed(socket);
+    this.#closed(socket);
   }
 
   #closed(socket: OpenSocket): void {
-    if (socket.runs > 0 || !this.#open.remove(socket)) return;
+    // In the middle of a run the session is ahead of what was done for it; its end comes then.
+    if (this.#running.includes(socket) || !this.#open.remove(socket)) return;
     const { expiresAt } = socket.identity;
     this.#cut.delete(socket);
-    this.#idle.remove(socket);
     if (expiresAt !== undefined) this.#deadlines.remove(socket, expiresAt);
+    for (const channel of socket.channels()) this.#left(socket, channel);
     this.#catchUp?.stopAll(socket);
-    for (const channel of socket.session.channels()) this.#left(socket, channel);
     this.#fanOut.closed(socket);
     this.#listener.socketClosed?.(socket);
   }
 
   #left(socket: OpenSocket, channel: string): void {
-    this.#fanOut.left(socket, channel, socket.replays?.has(channel) !== true);
+    this.#fanOut.left(socket, channel, this.#catchUp?.isBehind(socket, channel) !== true);
     this.#listener.channelLeft?.({ socket, channel });
   }
 }

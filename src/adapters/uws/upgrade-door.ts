@@ -40,6 +40,7 @@ interface PendingUpgrade<Response> {
   leave: (() => void) | undefined;
 }
 
+const TEXT = new TextDecoder();
 const SHUTTING_DOWN = "The server is shutting down.";
 
 /** Decides who gets a WebSocket, and when. */
@@ -75,10 +76,6 @@ export class UpgradeDoor<Response extends RawResponse> {
       isGone: false,
       leave: undefined,
     };
-    response.onAborted(() => {
-      upgrade.isGone = true;
-      upgrade.leave?.();
-    });
     const { gate } = this.#options;
     if (gate === undefined || gate.pass()) this.#decide(upgrade, false);
     else this.#wait(upgrade, gate);
@@ -100,6 +97,14 @@ export class UpgradeDoor<Response extends RawResponse> {
     return { status: 403, text: "Unsupported serializer version (vsn)." };
   }
 
+  /** Its client may go before its answer: to be called in the request's own turn, if it outlasts that. */
+  #outlast(upgrade: PendingUpgrade<Response>): void {
+    upgrade.response.onAborted(() => {
+      upgrade.isGone = true;
+      upgrade.leave?.();
+    });
+  }
+
   #wait(upgrade: PendingUpgrade<Response>, gate: ConnectGate): void {
     const { response } = upgrade;
     const waiting: WaitingConnect = {
@@ -111,6 +116,7 @@ export class UpgradeDoor<Response extends RawResponse> {
       },
     };
     if (gate.wait(waiting)) {
+      this.#outlast(upgrade);
       upgrade.leave = () => gate.leave(waiting);
     } else {
       refuse(response, 503, "Too many connects at once.", { "retry-after": `${gate.waitSeconds}` });
@@ -122,25 +128,28 @@ export class UpgradeDoor<Response extends RawResponse> {
     const { response, headers, connect } = upgrade;
     const decision = this.#options.policy.authorizeConnect({
       headers,
-      remoteAddress: Buffer.from(response.getRemoteAddressAsText()).toString("latin1"),
+      remoteAddress: TEXT.decode(response.getRemoteAddressAsText()),
       origin: headers.origin,
       params: connect.params,
       token: connect.token,
     });
-    const settle = (decided: ConnectDecision): void => {
-      if (!upgrade.isGone) this.#settle(upgrade, decided);
-    };
-    // A decision in the request's own turn finds the response corked already.
     if (isPromise(decision)) {
-      void decision.then((decided) => this.#anchor.run(() => settle(decided)));
+      if (!isLate) this.#outlast(upgrade);
+      void decision.then((decided) => this.#settleLate(upgrade, decided));
     } else if (isLate) {
-      this.#anchor.run(() => settle(decision));
+      this.#settleLate(upgrade, decision);
     } else {
-      settle(decision);
+      // In the request's own turn the response is corked already, and nobody can have gone.
+      this.#settle(upgrade, decision);
     }
   }
 
+  #settleLate(upgrade: PendingUpgrade<Response>, decision: ConnectDecision): void {
+    this.#anchor.run(() => this.#settle(upgrade, decision));
+  }
+
   #settle(upgrade: PendingUpgrade<Response>, decision: ConnectDecision): void {
+    if (upgrade.isGone) return;
     const { response, headers, connect } = upgrade;
     if (this.isDraining) {
       refuse(response, 503, SHUTTING_DOWN);

@@ -1,4 +1,5 @@
 import { Json } from "../../../domain/json.js";
+import { CLOSE_BRACKET, COMMA, JsonScanner, OPEN_BRACKET } from "../../../domain/json-scanner.js";
 import { type ClientFrame, type Codec, decodeUtf8, messagePayload } from "./frame.js";
 
 /** Phoenix's binary frames: the first byte says which one it is. A client sends pushes only. */
@@ -10,14 +11,11 @@ const PUSH_HEADER_BYTES = 5;
  */
 export const codecV2: Codec = {
   decodeText(text) {
-    const parts = elementsOf(text);
-    // Phoenix matches the first five and ignores what follows them.
-    if (parts === undefined || parts.length < 5) return undefined;
-    const [joinRef, ref, topicJson, eventJson, payload] = parts as [Json, Json, Json, Json, Json];
-    const topic = topicJson.value();
-    const event = eventJson.value();
-    if (typeof topic !== "string" || typeof event !== "string") return undefined;
-    return { joinRef: joinRef.text, ref: ref.text, topic, event, payload };
+    try {
+      return readFrame(new JsonScanner(text));
+    } catch {
+      return undefined;
+    }
   },
 
   /**
@@ -59,10 +57,34 @@ export const codecV2: Codec = {
   },
 };
 
-function elementsOf(text: string): Json[] | undefined {
-  try {
-    return Json.elements(text);
-  } catch {
-    return undefined;
+/** @throws {SyntaxError} where it is no JSON, or no frame. */
+function readFrame(scanner: JsonScanner): ClientFrame {
+  scanner.skipBlanks();
+  scanner.expect(OPEN_BRACKET);
+  scanner.skipBlanks();
+  const joinRef = Json.read(scanner).text;
+  skipComma(scanner);
+  const ref = Json.read(scanner).text;
+  skipComma(scanner);
+  const topic = scanner.stringValue();
+  skipComma(scanner);
+  const event = scanner.stringValue();
+  skipComma(scanner);
+  const payload = Json.read(scanner);
+  scanner.skipBlanks();
+  // Phoenix matches the first five and ignores what follows them.
+  while (scanner.next === COMMA) {
+    skipComma(scanner);
+    scanner.value();
+    scanner.skipBlanks();
   }
+  scanner.expect(CLOSE_BRACKET);
+  scanner.end();
+  return { joinRef, ref, topic, event, payload };
+}
+
+function skipComma(scanner: JsonScanner): void {
+  scanner.skipBlanks();
+  scanner.expect(COMMA);
+  scanner.skipBlanks();
 }

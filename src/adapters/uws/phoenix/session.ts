@@ -28,6 +28,12 @@ export interface PendingJoin {
   readonly waiting: ClientFrame[];
 }
 
+/** What sessions have in common: one object for all of them, so that each keeps less. */
+export interface SessionTerms {
+  readonly codec: Codec;
+  readonly limits: SessionLimits;
+}
+
 export interface SessionLimits {
   /** Longest channel name, in UTF-8 bytes. @defaultValue 1024 */
   readonly channelNameBytesMax: number;
@@ -50,42 +56,47 @@ const UNMATCHED_TOPIC = Json.of({ reason: "unmatched topic" });
 /**
  * One socket's side of the Phoenix Channels protocol, as PushEx 2.2 speaks it: frames and
  * decisions in, effects out. Knows no socket, no policy and no clock.
+ *
+ * Its methods are `private` and not `#`: for those, V8 would keep a mark at each session (8 bytes).
  */
 export class Session {
-  readonly codec: Codec;
-  readonly #limits: SessionLimits;
+  readonly #terms: SessionTerms;
   /**
    * The channel that it is joined to, and its join's reference as JSON text. Most sockets have one:
    * a table of one entry would be a third of what an idle socket takes.
    */
   #channel: string | undefined;
   #joinRef: string | undefined;
-  /** The same for all other channels; undefined where there are none. */
-  #others: Map<string, string> | undefined;
-  #pending: Map<string, PendingJoin> | undefined;
-  #waitingFrames = 0;
+  /** The same for all other channels, and the joins that are not decided; undefined where none are. */
+  #others: Map<string, string | PendingJoin> | undefined;
 
-  constructor(codec: Codec, limits: SessionLimits) {
-    this.codec = codec;
-    this.#limits = limits;
+  constructor(terms: SessionTerms) {
+    this.#terms = terms;
   }
 
-  /** The channels that it is joined to, in no order. */
-  channels(): Iterable<string> {
-    const others = this.#others?.keys() ?? [];
-    return this.#channel === undefined ? others : [this.#channel, ...others];
+  get codec(): Codec {
+    return this.#terms.codec;
+  }
+
+  /** The channels that it is joined to, in no order. A copy. */
+  channels(): string[] {
+    const channels = this.#channel === undefined ? [] : [this.#channel];
+    for (const [channel, join] of this.#others ?? []) {
+      if (typeof join === "string") channels.push(channel);
+    }
+    return channels;
   }
 
   isJoined(channel: string): boolean {
-    return this.#joinRefOf(channel) !== undefined;
+    return this.joinRefOf(channel) !== undefined;
   }
 
   receiveText(text: string): Effect[] {
-    return this.#receive(this.codec.decodeText(text));
+    return this.receive(this.codec.decodeText(text));
   }
 
   receiveBinary(bytes: Uint8Array): Effect[] {
-    return this.#receive(this.codec.decodeBinary(bytes));
+    return this.receive(this.codec.decodeBinary(bytes));
   }
 
   /**
@@ -95,95 +106,99 @@ export class Session {
    */
   decide(join: PendingJoin, decision: JoinDecision, topic = join.frame.topic): Effect[] {
     const { frame, replaced, waiting } = join;
-    if (this.#pending?.get(topic) !== join) return [];
-    this.#pending.delete(topic);
-    // An empty one would be a tenth of what an idle socket takes.
-    if (this.#pending.size === 0) this.#pending = undefined;
+    if (this.#others?.get(topic) !== join) return [];
+    this.left(topic);
     const effects: Effect[] = [];
     if (decision.allow === true) {
-      this.#joined(topic, shared(frame.joinRef));
-      effects.push(this.#reply(frame, OK, decision.response ?? Json.emptyObject));
+      this.joined(topic, shared(frame.joinRef));
+      effects.push(this.reply(frame, OK, decision.response ?? Json.emptyObject));
     } else {
       const reason = decision.reason ?? "unauthorized";
-      effects.push(this.#reply(frame, "error", Json.of({ reason })));
+      effects.push(this.reply(frame, "error", Json.of({ reason })));
     }
-    if (replaced !== undefined) effects.push(this.#closed(topic, replaced));
+    if (replaced !== undefined) effects.push(this.closed(topic, replaced));
     if (decision.allow === true) {
       effects.push({ kind: "subscribe", channel: topic, since: join.since });
     }
-    this.#waitingFrames -= waiting.length;
-    for (const next of waiting) effects.push(...this.#receive(next));
+    for (const next of waiting) effects.push(...this.receive(next));
     return effects;
   }
 
-  #receive(frame: ClientFrame | undefined): Effect[] {
+  private receive(frame: ClientFrame | undefined): Effect[] {
     if (frame === undefined) return [{ kind: "close", code: CLOSE_UNDECODABLE, reason: "" }];
     if (frame.topic === "phoenix" && frame.event === "heartbeat") {
-      return [this.#reply({ ...frame, joinRef: "null" }, OK, Json.emptyObject)];
+      return [this.reply({ ...frame, joinRef: "null" }, OK, Json.emptyObject)];
     }
-    const pending = this.#pending?.get(frame.topic);
-    if (pending !== undefined) return this.#wait(pending, frame);
-    if (frame.event === "phx_join") return this.#join(frame);
-    const joinRef = this.#joinRefOf(frame.topic);
-    if (frame.event === "phx_leave") return this.#leave(frame, joinRef);
+    const pending = this.pendingOf(frame.topic);
+    if (pending !== undefined) return this.wait(pending, frame);
+    if (frame.event === "phx_join") return this.join(frame);
+    const joinRef = this.joinRefOf(frame.topic);
+    if (frame.event === "phx_leave") return this.leave(frame, joinRef);
     if (joinRef === undefined) {
-      return [this.#reply({ ...frame, joinRef: "null" }, "error", UNMATCHED_TOPIC)];
+      return [this.reply({ ...frame, joinRef: "null" }, "error", UNMATCHED_TOPIC)];
     }
     // PushEx's channels take no events, and one that comes ends the channel (not the socket).
-    this.#left(frame.topic);
+    this.left(frame.topic);
     return [
       { kind: "unsubscribe", channel: frame.topic },
       { kind: "send", text: this.codec.encodeChannelEvent(frame.topic, "phx_error", joinRef) },
     ];
   }
 
-  #wait(pending: PendingJoin, frame: ClientFrame): Effect[] {
-    if (this.#waitingFrames >= WAITING_FRAMES_MAX) {
+  private wait(pending: PendingJoin, frame: ClientFrame): Effect[] {
+    let waiting = 0;
+    // Counted each time: few frames wait, and a number would be kept for each idle socket as well.
+    for (const join of this.#others?.values() ?? []) {
+      if (typeof join !== "string") waiting += join.waiting.length;
+    }
+    if (waiting >= WAITING_FRAMES_MAX) {
       return [
         { kind: "close", code: CLOSE_POLICY, reason: "too many frames before a join was decided" },
       ];
     }
-    this.#waitingFrames++;
     pending.waiting.push(frame);
     return [];
   }
 
-  #join(frame: ClientFrame): Effect[] {
+  private join(frame: ClientFrame): Effect[] {
     const { topic } = frame;
-    const replaced = this.#joinRefOf(topic);
-    const fault = replaced === undefined ? this.#joinFault(topic) : undefined;
-    if (fault !== undefined) return [this.#reply(frame, "error", Json.of({ reason: fault }))];
+    const replaced = this.joinRefOf(topic);
+    const fault = replaced === undefined ? this.joinFault(topic) : undefined;
+    if (fault !== undefined) return [this.reply(frame, "error", Json.of({ reason: fault }))];
     const join: PendingJoin = { frame, replaced, since: undefined, waiting: [] };
-    this.#pending ??= new Map();
-    this.#pending.set(topic, join);
-    if (replaced === undefined) return [{ kind: "authorize", join }];
     // The old channel ends before the new join is decided, and also where that is denied.
-    this.#left(topic);
+    if (replaced !== undefined) this.left(topic);
+    this.#others ??= new Map();
+    this.#others.set(topic, join);
+    if (replaced === undefined) return [{ kind: "authorize", join }];
     return [
       { kind: "unsubscribe", channel: topic },
       { kind: "authorize", join },
     ];
   }
 
-  #joinFault(topic: string): string | undefined {
-    const fault = nameFault(topic, this.#limits.channelNameBytesMax);
+  private joinFault(topic: string): string | undefined {
+    const fault = nameFault(topic, this.#terms.limits.channelNameBytesMax);
     if (fault !== undefined) return `channel name ${fault}`;
-    const channels = this.#joinedCount() + (this.#pending?.size ?? 0);
-    const { channelsPerSocketMax } = this.#limits;
+    const channels = (this.#channel === undefined ? 0 : 1) + (this.#others?.size ?? 0);
+    const { channelsPerSocketMax } = this.#terms.limits;
     return channels < channelsPerSocketMax
       ? undefined
       : `a socket must not join more than ${channelsPerSocketMax} channels`;
   }
 
-  #joinRefOf(channel: string): string | undefined {
-    return channel === this.#channel ? this.#joinRef : this.#others?.get(channel);
+  private joinRefOf(channel: string): string | undefined {
+    if (channel === this.#channel) return this.#joinRef;
+    const other = this.#others?.get(channel);
+    return typeof other === "string" ? other : undefined;
   }
 
-  #joinedCount(): number {
-    return (this.#channel === undefined ? 0 : 1) + (this.#others?.size ?? 0);
+  private pendingOf(channel: string): PendingJoin | undefined {
+    const other = this.#others?.get(channel);
+    return typeof other === "string" ? undefined : other;
   }
 
-  #joined(channel: string, joinRef: string): void {
+  private joined(channel: string, joinRef: string): void {
     if (this.#channel === undefined) {
       this.#channel = channel;
       this.#joinRef = joinRef;
@@ -193,29 +208,32 @@ export class Session {
     }
   }
 
-  #left(channel: string): void {
+  /** Also one that was not decided. */
+  private left(channel: string): void {
     if (channel === this.#channel) {
       this.#channel = undefined;
       this.#joinRef = undefined;
-    } else if (this.#others?.delete(channel) && this.#others.size === 0) {
-      this.#others = undefined;
+    } else if (this.#others?.has(channel)) {
+      // To delete the last one would first make a smaller table.
+      if (this.#others.size === 1) this.#others = undefined;
+      else this.#others.delete(channel);
     }
   }
 
-  #leave(frame: ClientFrame, joinRef: string | undefined): Effect[] {
+  private leave(frame: ClientFrame, joinRef: string | undefined): Effect[] {
     const { topic } = frame;
-    if (joinRef === undefined) return [this.#reply(frame, OK, Json.emptyObject)];
+    if (joinRef === undefined) return [this.reply(frame, OK, Json.emptyObject)];
     // Of an earlier join: the client itself has replaced that one already.
     if (frame.joinRef !== joinRef) return [];
-    this.#left(topic);
+    this.left(topic);
     return [
       { kind: "unsubscribe", channel: topic },
-      this.#reply(frame, OK, Json.emptyObject),
-      this.#closed(topic, joinRef),
+      this.reply(frame, OK, Json.emptyObject),
+      this.closed(topic, joinRef),
     ];
   }
 
-  #reply(frame: ClientFrame, status: ReplyStatus, response: Json): Effect {
+  private reply(frame: ClientFrame, status: ReplyStatus, response: Json): Effect {
     const { joinRef, ref, topic } = frame;
     return {
       kind: "send",
@@ -223,7 +241,7 @@ export class Session {
     };
   }
 
-  #closed(topic: string, joinRef: string): Effect {
+  private closed(topic: string, joinRef: string): Effect {
     return { kind: "send", text: this.codec.encodeChannelEvent(topic, "phx_close", joinRef) };
   }
 }

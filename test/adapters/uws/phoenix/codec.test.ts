@@ -43,8 +43,53 @@ describe("serializer 2.0.0", () => {
     '["1","1",5,"e",{}]',
     '["1","1","a",null,{}]',
     "[1,2",
+    '["1","1","a","e",{}',
+    '["1","1","a","e",{},]',
+    '["1","1","a","e",{} {}]',
+    '["1","1","a","e",{}}',
+    '["1","1","a","e",{}] x',
+    '["1","1","a","e",{},{]',
+    '["1","1" "a","e",{}]',
+    '["1","1","\\x","e",{}]',
   ])("takes %s for no frame", (text) => {
     expect(codecV2.decodeText(text)).toBeUndefined();
+  });
+
+  it("reads of any text what JSON.parse has of it", () => {
+    const blank = fc.constantFrom("", "", " ", "\n\t");
+    const element = fc.oneof(jsonText, {
+      arbitrary: name().map((text) => JSON.stringify(text)),
+      weight: 4,
+    });
+    const array = fc
+      .array(fc.tuple(blank, element, blank), { minLength: 3, maxLength: 7 })
+      .map((elements) => `[${elements.map((parts) => parts.join("")).join(",")}]`);
+    fc.assert(
+      fc.property(
+        array,
+        fc.nat(),
+        fc.constantFrom("", "", "", ",", "]", '"', "x"),
+        (text, at, extra) => {
+          const place = at % (text.length + 1);
+          const sent = text.slice(0, place) + extra + text.slice(place);
+          const frame = codecV2.decodeText(sent);
+          const parsed = parsedOrNothing(sent);
+          const isFrame =
+            parsed.length >= 5 && typeof parsed[2] === "string" && typeof parsed[3] === "string";
+          expect(frame !== undefined).toBe(isFrame);
+          if (frame === undefined) return;
+          const { joinRef, ref, topic, event, payload } = frame;
+          expect([
+            JSON.parse(joinRef),
+            JSON.parse(ref),
+            topic,
+            event,
+            JSON.parse(payload.text),
+          ]).toEqual(parsed.slice(0, 5));
+        },
+      ),
+      { numRuns: 500 },
+    );
   });
 
   it("reads a binary push: a kind, four lengths, four texts and an opaque rest", () => {
@@ -193,3 +238,12 @@ describe.each(readers)("serializer %s", (_version, codec, read) => {
     );
   });
 });
+
+function parsedOrNothing(text: string): unknown[] {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return Array.isArray(parsed) ? parsed : [];
+  } catch {
+    return [];
+  }
+}

@@ -46,6 +46,13 @@ describe("readConnectRequest", () => {
     expect(params).toEqual({ __proto__: null, token: "b" });
   });
 
+  it.each(["vsn=2.0.0", "vsn=1.0.0", ""])("gives parameters of its own to %j", (query) => {
+    const [{ params }, other] = [readConnectRequest(query, ""), readConnectRequest(query, "")];
+    expect("constructor" in params || "__proto__" in params).toBe(false);
+    Object.assign(params, { kept: "by a policy" });
+    expect(Object.keys(other.params)).toEqual([]);
+  });
+
   it("knows no special name", () => {
     const { params } = readConnectRequest("__proto__=x&constructor=y", "");
     expect(Object.entries(params)).toEqual([

@@ -152,7 +152,7 @@ describe("a session, in any order of events", () => {
         const setup = () => ({
           model: { held: new Map<string, string>() },
           real: {
-            session: new Session(codecV2, LIMITS),
+            session: new Session({ codec: codecV2, limits: LIMITS }),
             subscribed: new Set<string>(),
             undecided: [],
             unanswered: new Map<string, string[]>(),

@@ -16,7 +16,7 @@ const DENY: JoinDecision = { allow: false };
 
 /** A session whose joins are decided at once; what it does, in words, frames as they are sent. */
 function socket(decision: JoinDecision = ALLOW, codec = codecV2) {
-  const session = new Session(codec, LIMITS);
+  const session = new Session({ codec, limits: LIMITS });
   const run = (effects: Effect[], decided = decision): string[] =>
     effects.flatMap((effect) =>
       effect.kind === "authorize"
@@ -176,7 +176,7 @@ describe("a session (serializer 2.0.0)", () => {
 
 describe("a session while a join is undecided", () => {
   function undecided(): { session: Session; join: PendingJoin } {
-    const session = new Session(codecV2, LIMITS);
+    const session = new Session({ codec: codecV2, limits: LIMITS });
     const [effect] = session.receiveText('["1","1","a","phx_join",{}]');
     if (effect?.kind !== "authorize") throw new Error("the policy was not asked");
     return { session, join: effect.join };
