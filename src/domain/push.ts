@@ -99,9 +99,8 @@ export class Push {
 /** @returns the names, each once, or the reason why there are none. */
 function uniqueChannels(channel: unknown, limits: PushLimits): string[] | string {
   const { channelsMax } = limits;
-  const tooMany = () => `must not name more than ${channelsMax} channels`;
   if (typeof channel === "string") {
-    return faultOfChannel(channel, limits) ?? (channelsMax < 1 ? tooMany() : [channel]);
+    return faultOfChannel(channel, limits) ?? (channelsMax < 1 ? tooMany(limits) : [channel]);
   }
   if (channel === undefined || channel === null) return REQUIRED;
   if (!Array.isArray(channel)) return "must be a string or an array of strings";
@@ -116,9 +115,13 @@ function uniqueChannels(channel: unknown, limits: PushLimits): string[] | string
     const fault = faultOfChannel(name, limits);
     if (fault !== undefined) return `[${at}] ${fault}`;
     unique.add(name);
-    if (unique.size > channelsMax) return tooMany();
+    if (unique.size > channelsMax) return tooMany(limits);
   }
   return [...unique];
+}
+
+function tooMany({ channelsMax }: PushLimits): string {
+  return `must not name more than ${channelsMax} channels`;
 }
 
 function faultOfChannel(name: string, { channelNameBytesMax }: PushLimits): string | undefined {
