@@ -126,8 +126,7 @@ export class PushTraces implements PushListener {
     const entry = this.#entryAt(this.#end++);
     let characters = push.event.length;
     const { channels } = push;
-    // By index: to go through a frozen array in another way is slow.
-    for (let at = 0; at < channels.length; at++) characters += (channels[at] as string).length;
+    for (const channel of channels) characters += channel.length;
     entry.id.set(pushId);
     this.#newest = entry;
     this.#newestId = pushId;

@@ -87,7 +87,7 @@ export class Push {
   /** The answer to the caller: `{"channel":[…],"data":…,"event":…}` with the keys in this order. */
   toAnswer(): string {
     const { channels, event, data } = this;
-    const [first = ""] = channels;
+    const first = channels[0] as string;
     // Put together at once: each part on the way is a string of its own.
     if (channels.length === 1 && !needsEscape(first) && !needsEscape(event)) {
       return `{"channel":["${first}"],"data":${data.text},"event":"${event}"}`;
