@@ -89,7 +89,7 @@ async function measureAll() {
       results.add({ server: name, scenario: scenario.name, round, phases });
     } catch (error) {
       progress("");
-      const failure = `${name}, ${scenario.name}, round ${round + 1}: ${error.message}`;
+      const failure = `${name}, ${scenario.name}, round ${round + 1}: ${error.message.replace(/\s+/g, " ")}`;
       failures.push(failure);
       console.log(failure);
       const output = said.output().trim();

@@ -77,6 +77,15 @@ test.each([
   }
 });
 
+test("nchan's answer may bear a negative number, behind 32,767 messages in a second", () => {
+  const answer = (id: string) =>
+    `queued messages: 100\r\nlast requested: -1 sec. ago\r\nactive subscribers: 0\r\nlast message id: ${id}`;
+  for (const id of ["1795548784:0", "1795548784:-16773"]) {
+    expect(DIALECTS.nchan?.isAnswer(answer(id), ["bench:00001"], 1)).toBe(true);
+  }
+  expect(DIALECTS.nchan?.isAnswer(answer("-1"), ["bench:00001"], 1)).toBe(false);
+});
+
 test("a server's ping is answered and is no delivery, however the bytes are cut", () => {
   const frame = (text: string) => Buffer.from([0x81, text.length, ...Buffer.from(text)]);
   const bytes = Buffer.concat([frame("2"), frame('42["msg"]'), frame("2"), frame('42["msg"]')]);

@@ -3,9 +3,12 @@
 import { frameText } from "../content.mjs";
 import { phoenix } from "./phoenix.mjs";
 
-/** Answers tell of the channel, so their length tells nothing. */
+/**
+ * Answers tell of the channel, so their length tells nothing. The number behind the time counts the
+ * messages of a second in 16 bits, and is negative above 32,767.
+ */
 const ANSWER =
-  /^queued messages: \d+\r\nlast requested: -?\d+ sec\. ago\r\nactive subscribers: \d+\r\nlast message id: [\d:]+$/;
+  /^queued messages: \d+\r\nlast requested: -?\d+ sec\. ago\r\nactive subscribers: \d+\r\nlast message id: \d+:-?\d+$/;
 
 /** @type {import("./index.mjs").Dialect} */
 export const nchan = {
