@@ -10,7 +10,8 @@ export interface OriginRule {
   allows(origin: string, host: string | undefined): boolean;
 }
 
-export const anyOrigin: OriginRule = { allows: () => true };
+/** An origin is ASCII (RFC 6454, section 6.2): what is not is no page's, and no field could name it. */
+export const anyOrigin: OriginRule = { allows: (origin) => /^[\x20-\x7e]*$/.test(origin) };
 
 /** Pages of the server's own host and port, whatever the scheme (TLS may end before the server). */
 export const sameHost: OriginRule = {

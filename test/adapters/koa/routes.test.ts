@@ -263,6 +263,22 @@ describe.each(HOSTS)("routes on %s", (_name, start) => {
       expect(cors(answer.headers)).toEqual({});
     });
 
+    it("gives an origin that is none nothing, also where any is allowed", async () => {
+      const any = await start({ allowedOrigins: ["*"], apiKeys: ["key"] });
+      try {
+        for (const method of ["OPTIONS", "POST"]) {
+          const answer = await ask(any.port, {
+            method,
+            headers: { origin: "http://\u00e9.example", "access-control-request-method": "POST" },
+          });
+          expect(answer.status).toBeLessThan(500);
+          expect(cors(answer.headers)).toEqual({});
+        }
+      } finally {
+        await any.stop();
+      }
+    });
+
     it("is for the API alone", async () => {
       const answer = await ask(listed.port, { path: "/health/live", headers: { origin: ORIGIN } });
       expect(cors(answer.headers)).toEqual({});
