@@ -73,16 +73,7 @@ export const SERVERS = {
     args: ["dist/main.js", "serve"],
     missing: () =>
       existsSync(SERVERS["hexpush-other"].args[0]) ? undefined : "--other names no built checkout",
-    only: [
-      "fanout-1k",
-      "channels-1k",
-      "post",
-      "batch",
-      "post-1k",
-      "memory",
-      "memory-most",
-      "connect",
-    ],
+    only: ["fanout-1k", "channels-1k", "post", "batch", "post-1k", "memory", "connect"],
   },
   ...PEERS,
 };

@@ -109,9 +109,8 @@ export class PushTraces implements PushListener {
   /** How many have come, and how many of them are gone. */
   #end = 0;
   #start = 0;
-  /** The one that is mostly asked for, and its id as a text. */
-  #newest: Accepted | undefined;
-  #newestId = "";
+  /** The text of the newest one's id, which is mostly asked for. */
+  #newestId: string | undefined;
   readonly #refused = new Map<string, Refused>();
   #characters = 0;
 
@@ -128,7 +127,6 @@ export class PushTraces implements PushListener {
     const { channels } = push;
     for (const channel of channels) characters += channel.length;
     entry.id.set(pushId);
-    this.#newest = entry;
     this.#newestId = pushId;
     entry.at = now();
     entry.by = by;
@@ -197,7 +195,7 @@ export class PushTraces implements PushListener {
 
   /** From the newest on, which is nearly always the one; an operator's question may take longer. */
   #accepted(id: string): Accepted | undefined {
-    if (id === this.#newestId) return this.#newest;
+    if (id === this.#newestId) return this.#entryAt(this.#end - 1);
     const kept = new KeptId(id);
     for (let at = this.#end - 1; at >= this.#start; at--) {
       const entry = this.#entryAt(at);

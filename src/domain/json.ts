@@ -55,7 +55,7 @@ export class Json {
    */
   over(text: string): Json {
     if (text !== this.text) throw new RangeError("the text is another one");
-    return new Json(text, true);
+    return Json.again(text);
   }
 
   /**

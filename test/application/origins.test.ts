@@ -72,6 +72,11 @@ describe("listedOrigins", () => {
 
   it("allows any origin by a star alone", () => {
     expect(listedOrigins(["https://a.example", "*"])).toBe(anyOrigin);
+    for (const origin of ["https://x.example:1", "null", "file://"]) {
+      expect(anyOrigin.allows(origin, undefined)).toBe(true);
+    }
+    // No browser sends such, and no field of an answer could name it.
+    expect(anyOrigin.allows("https://\u00e9.example", undefined)).toBe(false);
   });
 
   it.each([

@@ -77,8 +77,9 @@ describe("where WebSockets are blocked", () => {
     rig.server.push("news", "e", 1);
     expect(await told.next()).toEqual(message(1));
     expect(client.transport).toBe("sse");
-    // Attempts that fail leave the stream alone.
-    await new Promise((done) => setTimeout(done, 100));
+    await rig.server.connects.take(3);
+    // Attempts that fail leave the stream alone: the second one begins behind the first one's end.
+    await rig.server.connects.take(2);
     rig.server.push("news", "e", 2);
     expect(await told.next()).toEqual(message(2));
 

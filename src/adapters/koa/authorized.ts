@@ -52,7 +52,9 @@ export async function authorizedInput(
 ): Promise<PushInput | undefined> {
   const decision = await policy.authorizePush(new HttpAuthRequest(ctx, input));
   if (decision.allow === true) return decision.input ?? input;
-  answerDenied(ctx, decision.answer);
+  const { status, body } = denialAnswer(decision.answer);
+  ctx.status = status;
+  answerJson(ctx, body);
   return undefined;
 }
 
@@ -60,12 +62,6 @@ export async function authorizedInput(
 export function denialAnswer(denial: PushDenial | undefined): { status: number; body: string } {
   if (isDenial(denial)) return { status: denial.status, body: denial.body.text };
   return { status: 403, body: '{"error":"Access Forbidden"}' };
-}
-
-export function answerDenied(ctx: Koa.Context, denial: PushDenial | undefined): void {
-  const { status, body } = denialAnswer(denial);
-  ctx.status = status;
-  answerJson(ctx, body);
 }
 
 /** A denial must not look like a success to the caller, whatever the policy has made of its answer. */

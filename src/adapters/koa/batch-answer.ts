@@ -165,11 +165,7 @@ class Settling {
 
   async #goOnBehind(late: Promise<PushAnswer>): Promise<PushAnswer> {
     this.#add(await late);
-    while (this.#count < this.#prepared.length) {
-      const settled = this.#settleNext();
-      this.#add(isPromise(settled) ? await settled : settled);
-    }
-    return this.#answer();
+    return this.goOn();
   }
 
   #settleNext(): MaybePromise<PushAnswer> {

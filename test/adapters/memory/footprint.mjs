@@ -32,7 +32,7 @@ const cases = {
     publish: each(50, (channel) => push(channel, "e", "x".repeat(20), 20_000)),
   },
   wide: {
-    channels: 50,
+    channels: 200,
     publish: each(50, (channel) => push(channel, "é".repeat(50), "😀".repeat(100))),
   },
   // One push for all channels.
