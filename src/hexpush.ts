@@ -142,11 +142,13 @@ export function fromContainer(container: Container): Hexpush {
   const revoker = container.get(TOKENS.revoker);
   const app = container.get(TOKENS.koaApp);
   const server = container.get(TOKENS.server);
-  const streams = container.get(TOKENS.sse);
+  const subscriptions = container.get(TOKENS.subscriptions);
+  const drain = container.get(TOKENS.drain);
   const limits = pushLimits(config);
   let opened: Promise<void> | undefined;
   const open = (): Promise<void> => {
     opened ??= Promise.resolve(pushes.start());
+    subscriptions.start();
     return opened;
   };
   // It is there at once, also for a host that takes the callback and never starts.
@@ -174,8 +176,9 @@ export function fromContainer(container: Container): Hexpush {
       log.info({ timeoutSeconds }, "draining");
       await server.stop(timeoutSeconds * 1000);
       // Those of a host that serves the callback itself.
-      streams.startDrain();
-      streams.closeForDrain(Number.POSITIVE_INFINITY);
+      drain.begin();
+      await drain.finish(0);
+      subscriptions.stop();
       opened = undefined;
       await pushes.stop();
       log.info("stopped");

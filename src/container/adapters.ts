@@ -5,27 +5,28 @@ import { RevocationFile } from "../adapters/files/revocation-file.js";
 import { createHttpApi, type KoaAppOptions } from "../adapters/koa/app.js";
 import { createLog } from "../adapters/log/log.js";
 import { MemoryBroker } from "../adapters/memory/broker.js";
-import { SseTransport } from "../adapters/sse/transport.js";
+import { openStream } from "../adapters/sse/node-exchange.js";
+import { PhoenixSockets } from "../adapters/uws/phoenix-sockets.js";
 import { UwsServer } from "../adapters/uws/server.js";
-import { PhoenixTransport } from "../adapters/uws/socket.js";
-import { ChannelRoom } from "../application/channel-room.js";
 import type { ChannelRules } from "../application/channel-rules.js";
-import { ConnectGate } from "../application/connect-gate.js";
 import { anyOrigin, listedOrigins, type OriginRule, sameHost } from "../application/origins.js";
 import { Revocations } from "../application/revocations.js";
+import { ConnectThrottle } from "../application/subscriptions/connect-throttle.js";
+import { Connects } from "../application/subscriptions/connects.js";
+import { Drain } from "../application/subscriptions/drain.js";
+import { Subscriptions } from "../application/subscriptions/subscriptions.js";
 import { type Config, ConfigError } from "../config/config.js";
 import type { Broker, HistoryLimits } from "../domain/broker.js";
+import { EventStreams } from "../protocol/sse/event-streams.js";
 import { configuredPolicy } from "./configured-policy.js";
 import { isLoopback } from "./open-doors.js";
 import {
   all,
   apiDesk,
   type Clock,
-  channelRoom,
   httpApi,
   type RevocationStore,
   revocationLog,
-  socketDesk,
   TOKENS,
 } from "./tokens.js";
 
@@ -54,53 +55,49 @@ export const adapters = new ContainerModule(({ bind }) => {
   );
   bind(TOKENS.revocations).toResolvedValue(revocationsFrom, [revocationLog, TOKENS.clock]);
   bind(TOKENS.origins).toResolvedValue(originsFor, [TOKENS.config]);
-  bind(channelRoom).toResolvedValue((rules) => new ChannelRoom(rules), [TOKENS.channelRules]);
-  bind(TOKENS.phoenix).toResolvedValue(
-    ({ broker, ...desk }, room, config, log) =>
-      room.add(
-        new PhoenixTransport({
-          ...desk,
-          history: broker,
-          log,
-          fullness: (channel) => room.fullness(channel),
-          limits: { ...socketLimits(config), idleTimeoutMs: IDLE_TIMEOUT_MS },
-        }),
-      ),
-    [socketDesk, channelRoom, TOKENS.config, TOKENS.log],
-  );
-  bind(TOKENS.sse).toResolvedValue(
-    (desk, room, config, log) =>
-      room.add(
-        new SseTransport({
-          ...desk,
-          log,
-          fullness: (channel) => room.fullness(channel),
-          limits: socketLimits(config),
-        }),
-      ),
-    [socketDesk, channelRoom, TOKENS.config, TOKENS.log],
-  );
-  bind(socketDesk).toResolvedValue(
-    (policy, origins, listener, broker, now, gate) => ({
-      policy,
-      origins,
-      listener,
-      broker,
-      now,
-      gate,
-    }),
+  bind(TOKENS.subscriptions).toResolvedValue(
+    (policy, broker, rules, config, listener, log, now) =>
+      new Subscriptions({
+        policy,
+        broker,
+        limits: {
+          channelNameBytesMax: config.channelNameLimit,
+          channelsPerSocketMax: config.channelsPerSocket,
+          sendBufferBytesMax: config.sendBufferLimit,
+          idleTimeoutMs: IDLE_TIMEOUT_MS,
+        },
+        rejection: rules.limitsSubscribers
+          ? (channel, subscribers) => rules.fullness(channel, subscribers)
+          : undefined,
+        listener,
+        log,
+        now,
+      }),
     [
       TOKENS.guardedPolicy,
-      TOKENS.origins,
-      TOKENS.listeners,
       TOKENS.broker,
+      TOKENS.channelRules,
+      TOKENS.config,
+      TOKENS.listeners,
+      TOKENS.log,
       TOKENS.clock,
-      TOKENS.gate,
     ],
   );
-  bind(TOKENS.gate).toResolvedValue(
-    ({ connectRate: rate }, log) => new ConnectGate({ rate, log }),
+  bind(TOKENS.connects).toResolvedValue(
+    (policy, origins, throttle, log) => new Connects({ policy, origins, throttle, log }),
+    [TOKENS.guardedPolicy, TOKENS.origins, TOKENS.connectThrottle, TOKENS.log],
+  );
+  bind(TOKENS.connectThrottle).toResolvedValue(
+    ({ connectRate: rate }, log) => new ConnectThrottle({ rate, log }),
     [TOKENS.config, TOKENS.log],
+  );
+  bind(TOKENS.drain).toResolvedValue(
+    (connects, subscriptions) => new Drain(connects, subscriptions),
+    [TOKENS.connects, TOKENS.subscriptions],
+  );
+  bind(TOKENS.streams).toResolvedValue(
+    (subscriptions, connects) => new EventStreams({ subscriptions, connects }),
+    [TOKENS.subscriptions, TOKENS.connects],
   );
   bind(TOKENS.broker).toResolvedValue(brokerFor, [
     TOKENS.config,
@@ -108,14 +105,13 @@ export const adapters = new ContainerModule(({ bind }) => {
     TOKENS.clock,
     TOKENS.log,
   ]);
-  bind(TOKENS.transport).toService(TOKENS.phoenix);
-  bind(TOKENS.transport).toService(TOKENS.sse);
+  bind(TOKENS.transport).toService(TOKENS.subscriptions);
   bind(TOKENS.koaApp).toResolvedValue(({ app }) => app, [httpApi]);
   bind(httpApi).toResolvedValue(
     (desk, streams, state, origins, log, config, clock, middleware) => {
       const options: KoaAppOptions = {
         ...desk,
-        streams,
+        openStream: (request, response) => openStream(streams, request, response),
         origins,
         log,
         middleware,
@@ -132,7 +128,7 @@ export const adapters = new ContainerModule(({ bind }) => {
     },
     [
       apiDesk,
-      TOKENS.sse,
+      TOKENS.streams,
       TOKENS.state,
       TOKENS.origins,
       TOKENS.log,
@@ -159,31 +155,30 @@ export const adapters = new ContainerModule(({ bind }) => {
       TOKENS.listeners,
     ],
   );
+  bind(TOKENS.sockets).toResolvedValue(
+    (subscriptions, connects, drain, streams, { frameLimit: frameBytesMax }) => {
+      const phoenix = new PhoenixSockets({ subscriptions, connects, frameBytesMax });
+      return { subscriptions, connects, drain, streams, phoenix };
+    },
+    [TOKENS.subscriptions, TOKENS.connects, TOKENS.drain, TOKENS.streams, TOKENS.config],
+  );
   bind(TOKENS.server).toResolvedValue(
-    (app, api, sockets, streams, gate, { host, port, drainSockets }) =>
-      new UwsServer({
+    (app, api, sockets, { host, port, drainSockets }) => {
+      // An app that a host has put in its place is to see everything.
+      const isOurs = app === api.app;
+      return new UwsServer({
         host,
         port,
         handler: app.callback(),
-        // An app that a host has put in its place is to see everything.
-        lanes: app === api.app ? api.lanes : [],
-        sockets,
-        streams,
-        gate,
+        lanes: isOurs ? api.lanes : [],
+        ...sockets,
+        streams: isOurs ? api.streamRoute(sockets.streams) : undefined,
         drainSockets,
-      }),
-    [TOKENS.koaApp, httpApi, TOKENS.phoenix, TOKENS.sse, TOKENS.gate, TOKENS.config],
+      });
+    },
+    [TOKENS.koaApp, httpApi, TOKENS.sockets, TOKENS.config],
   );
 });
-
-function socketLimits(config: Config) {
-  return {
-    channelNameBytesMax: config.channelNameLimit,
-    channelsPerSocketMax: config.channelsPerSocket,
-    frameBytesMax: config.frameLimit,
-    sendBufferBytesMax: config.sendBufferLimit,
-  };
-}
 
 function brokerFor(config: Config, rules: ChannelRules, clock: Clock, log: Logger): Broker {
   const every: HistoryLimits = { size: config.historySize, ttl: config.historyTtl };

@@ -4,23 +4,25 @@ import type { Middleware } from "koa";
 import type { Logger } from "pino";
 import type { RevocationFile } from "../adapters/files/revocation-file.js";
 import type { ApiDesk, HttpApi } from "../adapters/koa/app.js";
-import type { SseTransport } from "../adapters/sse/transport.js";
+import type { PhoenixSockets } from "../adapters/uws/phoenix-sockets.js";
 import type { UwsServer } from "../adapters/uws/server.js";
-import type { PhoenixTransport } from "../adapters/uws/socket.js";
-import type { ChannelRoom } from "../application/channel-room.js";
 import type { ChannelRules } from "../application/channel-rules.js";
-import type { ConnectGate } from "../application/connect-gate.js";
 import type { Control } from "../application/control.js";
 import type { OriginRule } from "../application/origins.js";
 import type { PushTraces } from "../application/push-traces.js";
 import type { Revocations } from "../application/revocations.js";
 import type { Revoker } from "../application/revoker.js";
+import type { ConnectThrottle } from "../application/subscriptions/connect-throttle.js";
+import type { Connects } from "../application/subscriptions/connects.js";
+import type { Drain } from "../application/subscriptions/drain.js";
+import type { Subscriptions } from "../application/subscriptions/subscriptions.js";
 import type { Config } from "../config/config.js";
 import type { AuthPolicy } from "../domain/auth-policy.js";
 import type { Broker } from "../domain/broker.js";
 import type { PushListener } from "../domain/push-listener.js";
 import type { PushService } from "../domain/push-service.js";
 import type { Transport } from "../domain/transport.js";
+import type { EventStreams } from "../protocol/sse/event-streams.js";
 import type { ConfiguredPolicy } from "./configured-policy.js";
 
 /** A symbol at run time that carries the type of what it stands for. */
@@ -43,6 +45,14 @@ export interface ServerState {
   draining: boolean;
 }
 
+export interface NodeSockets {
+  readonly subscriptions: Subscriptions;
+  readonly connects: Connects;
+  readonly drain: Drain;
+  readonly streams: EventStreams;
+  readonly phoenix: PhoenixSockets;
+}
+
 /** Everything that is bound; each can be replaced by a module that rebinds it. */
 export const TOKENS = {
   config: token<Config>("Config"),
@@ -56,10 +66,16 @@ export const TOKENS = {
   origins: token<OriginRule>("OriginRule"),
   /** All of them deliver; a host adds its own by another binding of this token. */
   transport: token<Transport>("Transport"),
-  phoenix: token<PhoenixTransport>("PhoenixTransport"),
-  sse: token<SseTransport>("SseTransport"),
-  /** Who may connect when. */
-  gate: token<ConnectGate>("ConnectGate"),
+  /** The sockets of this node and what they are subscribed to. */
+  subscriptions: token<Subscriptions>("Subscriptions"),
+  /** Who may connect, and when. */
+  connects: token<Connects>("Connects"),
+  connectThrottle: token<ConnectThrottle>("ConnectThrottle"),
+  drain: token<Drain>("Drain"),
+  /** Everything that serves sockets. */
+  sockets: token<NodeSockets>("NodeSockets"),
+  /** Server-sent events. */
+  streams: token<EventStreams>("EventStreams"),
   /** What keeps and brings the messages: replace this one. */
   broker: token<Broker>("Broker"),
   pushes: token<PushService>("PushService"),
@@ -84,20 +100,6 @@ export const TOKENS = {
 export const apiDesk = token<ApiDesk>("ApiDesk");
 
 export const httpApi = token<HttpApi>("HttpApi");
-
-/** What every socket's transport works on; together for the same reason. */
-export const socketDesk = token<SocketDesk>("SocketDesk");
-
-export interface SocketDesk {
-  readonly policy: AuthPolicy;
-  readonly origins: OriginRule;
-  readonly listener: PushListener;
-  readonly broker: Broker;
-  readonly now: Clock;
-  readonly gate: ConnectGate;
-}
-
-export const channelRoom = token<ChannelRoom>("ChannelRoom");
 
 /** Inversify takes no undefined for a value. */
 export interface RevocationStore {

@@ -161,7 +161,7 @@ describe("hexpush listen, when the connection ends", () => {
     onTestFinished(() => revoking.stop(0));
     const program = start(["listen", "news", "--url", address.url]);
     await program.notices.next((line) => line === "joined news");
-    revoking.container.get(TOKENS.phoenix).closeSockets("ann");
+    revoking.container.get(TOKENS.subscriptions).closeSockets("ann");
 
     expect(await program.exited()).toBe(1);
     expect(program.notices.items.at(-1)).toBe(

@@ -112,7 +112,7 @@ async function act(client: Client, written: string): Promise<void> {
     const answer = await fetch(`${origin}/api/push`, { method: "POST", headers, body: text });
     expect(answer.status).toBe(200);
   } else if (verb === "disconnect") {
-    hexpush.container.get(TOKENS.phoenix).closeSockets(text);
+    hexpush.container.get(TOKENS.subscriptions).closeSockets(text);
   } else if (verb === "drain") {
     await hexpush.stop(0.2);
   } else if (verb === "→") {

@@ -1,17 +1,19 @@
 import { onTestFinished } from "vitest";
 import { allowAll } from "../../src/adapters/auth/allow-all.js";
+import { PhoenixSockets } from "../../src/adapters/uws/phoenix-sockets.js";
 import { UwsServer } from "../../src/adapters/uws/server.js";
-import {
-  type PhoenixLimits,
-  PhoenixTransport,
-  type PhoenixTransportOptions,
-} from "../../src/adapters/uws/socket.js";
-import { ConnectGate } from "../../src/application/connect-gate.js";
 import { anyOrigin, type OriginRule } from "../../src/application/origins.js";
+import { ConnectThrottle } from "../../src/application/subscriptions/connect-throttle.js";
+import { Connects } from "../../src/application/subscriptions/connects.js";
+import { Drain } from "../../src/application/subscriptions/drain.js";
+import {
+  Subscriptions,
+  type SubscriptionsOptions,
+} from "../../src/application/subscriptions/subscriptions.js";
 import type { AuthPolicy } from "../../src/domain/auth-policy.js";
 import type { PushListener } from "../../src/domain/push-listener.js";
 
-export const LIMITS: PhoenixLimits = {
+export const LIMITS = {
   channelNameBytesMax: 1024,
   channelsPerSocketMax: 1000,
   frameBytesMax: 65_536,
@@ -20,17 +22,30 @@ export const LIMITS: PhoenixLimits = {
 };
 
 export interface PhoenixServer {
-  readonly transport: PhoenixTransport;
+  readonly transport: Subscriptions;
   readonly server: UwsServer;
-  readonly gate: ConnectGate;
+  readonly throttle: ConnectThrottle;
   readonly port: number;
   /** Without the path that a Phoenix client adds. */
   readonly wsUrl: string;
-  /** The lines that the transport logged. */
+  /** The lines that were logged. */
   readonly logged: string[];
 }
 
-type PhoenixOptions = Parameters<typeof startPhoenix>[0];
+export interface PhoenixOptions {
+  policy?: Partial<AuthPolicy>;
+  limits?: Partial<typeof LIMITS>;
+  origins?: OriginRule;
+  listener?: PushListener;
+  now?: () => number;
+  rejection?: (channel: string, subscribers: number) => string | undefined;
+  drainSockets?: boolean;
+  /** @defaultValue any free one */
+  port?: number;
+  broker?: SubscriptionsOptions["broker"];
+  /** @defaultValue no bound */
+  connectRate?: number;
+}
 
 /** As `startPhoenix`, for the test that is running: stopped at its end. */
 export async function startPhoenixForTest(given: PhoenixOptions = {}): Promise<PhoenixServer> {
@@ -39,48 +54,39 @@ export async function startPhoenixForTest(given: PhoenixOptions = {}): Promise<P
   return phoenix;
 }
 
-/** The Phoenix transport and its server alone: no HTTP API, no container. */
-export async function startPhoenix(
-  given: {
-    policy?: Partial<AuthPolicy>;
-    limits?: Partial<PhoenixLimits>;
-    origins?: OriginRule;
-    listener?: PushListener;
-    now?: () => number;
-    fullness?: (channel: string, subscribers: number) => string | undefined;
-    drainSockets?: boolean;
-    history?: PhoenixTransportOptions["history"];
-    /** @defaultValue no bound */
-    connectRate?: number;
-  } = {},
-): Promise<PhoenixServer> {
+/** Phoenix sockets and their server alone: no HTTP API, no container. */
+export async function startPhoenix(given: PhoenixOptions = {}): Promise<PhoenixServer> {
   const logged: string[] = [];
-  const log = (_fields: object, text: string) => void logged.push(text);
-  const gate = new ConnectGate({ rate: given.connectRate ?? 0 });
-  const { fullness } = given;
-  const transport: PhoenixTransport = new PhoenixTransport({
-    gate,
-    policy: { ...allowAll, ...given.policy },
+  const write = (_fields: object, text: string) => void logged.push(text);
+  const log = { info: write, warn: write };
+  const throttle = new ConnectThrottle({ rate: given.connectRate ?? 0 });
+  const policy = { ...allowAll, ...given.policy };
+  const limits = { ...LIMITS, ...given.limits };
+  const { broker, rejection, listener, now = () => Date.now() / 1000 } = given;
+  const transport = new Subscriptions({ policy, broker, limits, rejection, listener, now, log });
+  const connects = new Connects({
+    policy,
     origins: given.origins ?? anyOrigin,
-    limits: { ...LIMITS, ...given.limits },
-    log: { info: log, warn: log },
-    ...(given.listener && { listener: given.listener }),
-    ...(given.now && { now: given.now }),
-    ...(given.history && { history: given.history }),
-    ...(fullness && {
-      fullness: (channel) => fullness(channel, transport.subscribers(channel)),
-    }),
+    throttle,
+    log,
   });
   const handler = (_request: unknown, response: { end(body: string): unknown }) =>
     void response.end("http");
   const server = new UwsServer({
     host: "127.0.0.1",
-    port: 0,
+    port: given.port ?? 0,
     handler,
-    sockets: transport,
+    subscriptions: transport,
+    connects,
+    drain: new Drain(connects, transport),
+    phoenix: new PhoenixSockets({
+      subscriptions: transport,
+      connects,
+      frameBytesMax: limits.frameBytesMax,
+    }),
     drainSockets: given.drainSockets ?? true,
-    gate,
   });
   const port = await server.start();
-  return { transport, server, gate, port, wsUrl: `ws://127.0.0.1:${port}/push_socket`, logged };
+  const wsUrl = `ws://127.0.0.1:${port}/push_socket`;
+  return { transport, server, throttle, port, wsUrl, logged };
 }

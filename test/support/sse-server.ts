@@ -1,10 +1,19 @@
 import { allowAll } from "../../src/adapters/auth/allow-all.js";
 import { MemoryBroker, type MemoryBrokerOptions } from "../../src/adapters/memory/broker.js";
-import { SseTransport, type SseTransportOptions } from "../../src/adapters/sse/transport.js";
-import { anyOrigin } from "../../src/application/origins.js";
+import { openStream } from "../../src/adapters/sse/node-exchange.js";
+import { anyOrigin, type OriginRule } from "../../src/application/origins.js";
+import type { ConnectThrottle } from "../../src/application/subscriptions/connect-throttle.js";
+import { Connects } from "../../src/application/subscriptions/connects.js";
+import { Drain } from "../../src/application/subscriptions/drain.js";
+import {
+  Subscriptions,
+  type SubscriptionsOptions,
+} from "../../src/application/subscriptions/subscriptions.js";
 import type { AuthPolicy } from "../../src/domain/auth-policy.js";
 import { Json } from "../../src/domain/json.js";
 import { Push } from "../../src/domain/push.js";
+import type { PushListener } from "../../src/domain/push-listener.js";
+import { EventStreams } from "../../src/protocol/sse/event-streams.js";
 import { type HandlerServer, type Serve, serveOnNode } from "../adapters/uws/http-servers.js";
 import { SseClient } from "./sse-client.js";
 
@@ -12,46 +21,68 @@ export const LIMITS = {
   channelNameBytesMax: 1024,
   channelsPerSocketMax: 1000,
   sendBufferBytesMax: 1_048_576,
+  idleTimeoutMs: 45_000,
 };
 
 export interface SseServer {
-  readonly transport: SseTransport;
+  readonly transport: Subscriptions;
+  readonly connects: Connects;
+  readonly drain: Drain;
   readonly server: HandlerServer;
   readonly port: number;
-  /** The lines that the transport logged. */
+  /** The lines that were logged. */
   readonly logged: string[];
   connect(path: string, headers?: Record<string, string>): Promise<SseClient>;
   stop(): Promise<void>;
 }
 
-export interface SseSettings extends Partial<Omit<SseTransportOptions, "policy" | "limits">> {
+export interface SseSettings {
   readonly policy?: Partial<AuthPolicy>;
   readonly limits?: Partial<typeof LIMITS>;
+  readonly origins?: OriginRule;
+  readonly broker?: SubscriptionsOptions["broker"];
+  readonly rejection?: SubscriptionsOptions["rejection"];
+  readonly listener?: PushListener;
+  readonly throttle?: ConnectThrottle;
+  readonly heartbeatMs?: number;
+  readonly random?: () => number;
+  readonly now?: () => number;
   readonly serve?: Serve;
 }
 
-/** The SSE transport and a server alone: no HTTP API, no container. */
+/** Streams and a server alone: no HTTP API, no container. */
 export async function startSse(given: SseSettings = {}): Promise<SseServer> {
-  const { policy, limits, serve = serveOnNode, ...options } = given;
+  const { serve = serveOnNode, now = () => Date.now() / 1000 } = given;
+  const { broker, rejection, listener, throttle, heartbeatMs, random } = given;
   const logged: string[] = [];
-  const log = (_fields: object, text: string) => void logged.push(text);
-  const transport = new SseTransport({
-    policy: { ...allowAll, ...policy },
-    origins: anyOrigin,
-    limits: { ...LIMITS, ...limits },
-    now: () => Date.now() / 1000,
-    log: { info: log, warn: log },
-    ...options,
+  const write = (_fields: object, text: string) => void logged.push(text);
+  const log = { info: write, warn: write };
+  const policy = { ...allowAll, ...given.policy };
+  const limits = { ...LIMITS, ...given.limits };
+  const transport = new Subscriptions({ policy, broker, limits, rejection, listener, now, log });
+  const connects = new Connects({ policy, origins: given.origins ?? anyOrigin, throttle, log });
+  const streams = new EventStreams({
+    subscriptions: transport,
+    connects,
+    ...(heartbeatMs !== undefined && { heartbeatMs }),
+    ...(random !== undefined && { random }),
   });
-  const server = await serve((request, response) => transport.open(request, response));
+  const handler: Parameters<Serve>[0] = (request, response) =>
+    openStream(streams, request, response);
+  const server = await serve(Object.assign(handler, { streams }));
+  transport.start();
+  connects.start();
   return {
     transport,
+    connects,
+    drain: new Drain(connects, transport, random),
     server,
     port: server.port,
     logged,
     connect: (path, headers = {}) => SseClient.connect(server.port, path, { headers }),
     stop: async () => {
       transport.stop();
+      streams.stop();
       await server.stop();
     },
   };
@@ -59,7 +90,7 @@ export async function startSse(given: SseSettings = {}): Promise<SseServer> {
 
 /** A broker of one node whose messages go to the transport once there is one. */
 export function brokerFor(
-  transport: () => SseTransport | undefined,
+  transport: () => Subscriptions | undefined,
   given: Partial<MemoryBrokerOptions> = {},
 ): MemoryBroker {
   const broker = new MemoryBroker({
@@ -78,7 +109,7 @@ export async function startWithBroker(
   given: SseSettings & { brokerOptions?: Partial<MemoryBrokerOptions> } = {},
 ): Promise<SseServer & { broker: MemoryBroker }> {
   const { brokerOptions, ...settings } = given;
-  let transport: SseTransport | undefined;
+  let transport: Subscriptions | undefined;
   const broker = brokerFor(() => transport, brokerOptions);
   const server = await startSse({ broker, ...settings });
   transport = server.transport;

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect as connectTcp } from "node:net";
-import { SOCKET_PATH } from "../../src/adapters/uws/socket.js";
+import { SOCKET_PATH } from "../../src/protocol/phoenix/upgrades.js";
 
 /** A client that joins and then reads nothing from its connection. */
 export async function stuckReader(

@@ -15,7 +15,7 @@ import { batchRoute } from "./batch-route.js";
 import { controlRoutes } from "./control-routes.js";
 import { apiCors } from "./cors.js";
 import { answerErrors, type ErrorLog } from "./errors.js";
-import { type EventStreams, eventsRoute } from "./events-route.js";
+import { directRoute, eventsRoute, type OpenStream, type StreamRoute } from "./events-route.js";
 import { healthRoutes, type Readiness } from "./health-routes.js";
 import { logRequests, observeApi, type RequestLog } from "./observe-api.js";
 import { normalizePath } from "./path.js";
@@ -36,7 +36,8 @@ export interface ApiDesk {
 }
 
 export interface KoaAppOptions extends ApiDesk {
-  readonly streams: EventStreams;
+  /** Answers requests for streams of events. */
+  readonly openStream: OpenStream;
   readonly readiness: Readiness;
   readonly origins: OriginRule;
   readonly log: ErrorLog & RequestLog;
@@ -65,6 +66,8 @@ export interface HttpApi {
    * Whoever puts another app in the place of this one must not use them.
    */
   readonly lanes: readonly PlainLane[];
+  /** The same for streams of events; undefined where somebody is to see each request. */
+  streamRoute<S>(streams: S): StreamRoute<S> | undefined;
 }
 
 /** The HTTP side. */
@@ -73,7 +76,12 @@ export function createHttpApi(options: KoaAppOptions): HttpApi {
   const keys = { keysMax: limits.idempotencyKeysMax, now };
   // One for both ways: a repeat may come by the other one.
   const desk = { ...options, batches: new IdempotencyStore<true>(keys) };
-  return { app: createKoaApp(options, desk), lanes: createLanes(options, desk) };
+  return {
+    app: createKoaApp(options, desk),
+    lanes: createLanes(options, desk),
+    streamRoute: (streams) =>
+      options.middleware.length > 0 || options.logRequests ? undefined : directRoute(streams),
+  };
 }
 
 function createKoaApp(options: KoaAppOptions, desk: BatchDesk): Koa {
@@ -95,7 +103,7 @@ function createKoaApp(options: KoaAppOptions, desk: BatchDesk): Koa {
   router.post("/api/push/batch", ...batchRoute(desk, limits));
   controlRoutes(router, options);
   router.post("/api/revocations", ...revocationRoute(options, options.log));
-  eventsRoute(router, options.streams);
+  eventsRoute(router, options.openStream);
   healthRoutes(router, options.readiness);
   app.use(router.routes());
   app.use(refuseOtherMethods);

@@ -6,6 +6,7 @@ import { type Lane, PlainRequest, type PlainRequestOptions } from "./plain-reque
 import type { RawRequest, RawResponse } from "./raw-http.js";
 import { type RequestHead, rawHeadersOf, readRequestHead } from "./request-head.js";
 import { writeJsonBody } from "./unended-answer.js";
+import { openStream, type StreamRoute } from "./uws-exchange.js";
 
 /** What Koa's `app.callback()` is, and any other handler for `node:http`. */
 export type NodeRequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -81,6 +82,14 @@ export class HttpBridge {
       } else {
         this.#bridge(raw, rawRequest, head);
       }
+    };
+  }
+
+  /** Handles GETs for streams of events. */
+  streams(route: StreamRoute): (raw: RawResponse, rawRequest: RawRequest) => void {
+    return (raw, rawRequest) => {
+      const head = readHead(raw, rawRequest);
+      if (head !== undefined) openStream(route, raw, rawRequest, head.headers);
     };
   }
 

@@ -1,10 +1,15 @@
 import uws, { type TemplatedApp, type us_listen_socket } from "uWebSockets.js";
 import { createServer } from "node:net";
-import type { ConnectGate } from "../../application/connect-gate.js";
 import { ListenError } from "../../application/listen-error.js";
+import type { Connects } from "../../application/subscriptions/connects.js";
+import type { Drain } from "../../application/subscriptions/drain.js";
+import type { Subscriptions } from "../../application/subscriptions/subscriptions.js";
+import { SOCKET_PATH } from "../../protocol/phoenix/upgrades.js";
+import { EVENTS_PATH } from "../../protocol/sse/event-streams.js";
 import { HttpBridge, type NodeRequestHandler, refuse } from "./http-bridge.js";
+import type { PhoenixSockets } from "./phoenix-sockets.js";
 import type { Lane } from "./plain-request.js";
-import { type PhoenixTransport, SOCKET_PATH } from "./socket.js";
+import type { StreamRoute } from "./uws-exchange.js";
 
 export interface UwsServerOptions {
   /** An address of this machine, or a name of one. */
@@ -14,39 +19,18 @@ export interface UwsServerOptions {
   readonly handler: NodeRequestHandler;
   /** Each answers what it takes in place of the handler. @defaultValue none */
   readonly lanes?: readonly Lane[];
-  readonly sockets: PhoenixTransport;
-  /** Answers that the handler keeps open. @defaultValue none */
-  readonly streams?: OpenStreams;
+  readonly subscriptions: Subscriptions;
+  readonly connects: Connects;
+  readonly drain: Drain;
+  readonly phoenix: PhoenixSockets;
+  /** @defaultValue the handler answers requests for streams */
+  readonly streams?: StreamRoute | undefined;
   /** Whether a stop closes the sockets spread over its time, or all of them at its end. */
   readonly drainSockets: boolean;
-  /** The one that the transports ask. */
-  readonly gate: ConnectGate;
-}
-
-/** What is drained beside the sockets. */
-export interface OpenStreams {
-  readonly openSockets: number;
-  /** Takes new ones, also after a drain. */
-  start(): void;
-  /** Takes no new ones. @param spreadMs over how long clients are to come back, in milliseconds. */
-  startDrain(spreadMs: number): void;
-  /** Ends up to `count` so that their clients come back, in `afterMs` milliseconds at the earliest. */
-  closeForDrain(count: number, afterMs: number): void;
-  /** Cuts what is left. */
-  stop(): void;
 }
 
 /** LIBUS_LISTEN_EXCLUSIVE_PORT: without it two servers would share a port without a word. */
 const EXCLUSIVE_PORT = 1;
-
-/** Between the last close frame and the end of all connections, in milliseconds: time to arrive. */
-const GOODBYE_MS = 150;
-/** Sockets are closed in batches, one in each of these intervals, in milliseconds. */
-const DRAIN_STEP_MS = 50;
-/** Few sockets need no spreading: at least so many go in each batch. */
-const DRAIN_BATCH_MIN = 50;
-/** The share of the drain time over which sockets are closed; the rest is for what is in flight. */
-const DRAIN_SPREAD = 0.8;
 
 /** HTTP and WebSocket on one port: uWebSockets.js owns it and hands plain HTTP to `handler`. */
 export class UwsServer {
@@ -54,39 +38,39 @@ export class UwsServer {
   readonly #bridge: HttpBridge;
   #app: TemplatedApp | undefined;
   #listening: us_listen_socket | undefined;
-  readonly #drained: readonly Pick<OpenStreams, "openSockets" | "startDrain" | "closeForDrain">[];
-  #draining = false;
+  #isDraining = false;
+  #stopped: Promise<void> | undefined;
 
   constructor(options: UwsServerOptions) {
     this.#options = options;
-    this.#drained =
-      options.streams === undefined ? [options.sockets] : [options.sockets, options.streams];
     this.#bridge = new HttpBridge(options.handler, {
-      isDraining: () => this.#draining,
+      isDraining: () => this.#isDraining,
     });
   }
 
   /**
    * @returns the port that it listens on.
-   * @throws {ListenError} where the address cannot be had.
+   * @throws {ListenError} if it cannot listen on the address.
    */
   async start(): Promise<number> {
-    const { host, port, sockets, streams, gate } = this.#options;
+    const { host, port, phoenix, subscriptions, connects, streams } = this.#options;
     await assertFree(host, port);
     // Its own header field names the library and its version to every stranger.
     (uws as unknown as { _cfg(key: string): void })._cfg("silent");
     const app = uws.App();
     this.#app = app;
-    this.#draining = false;
-    sockets.attach(app);
-    streams?.start();
-    gate.start();
+    this.#isDraining = false;
+    this.#stopped = undefined;
+    phoenix.attach(app);
+    subscriptions.start();
+    connects.start();
     // What comes here is no upgrade: uWebSockets.js's own route takes those.
     app.any(SOCKET_PATH, (response) =>
       refuse(response, 400, "This path takes WebSocket connections."),
     );
     // Routes of their own: uWebSockets.js has looked at method and path already.
     for (const lane of this.#options.lanes ?? []) app.post(lane.path, this.#bridge.posts(lane));
+    if (streams !== undefined) app.get(EVENTS_PATH, this.#bridge.streams(streams));
     app.any("/*", (response, request) => this.#bridge.handle(response, request));
     const listening = await new Promise<us_listen_socket | false>((resolve) => {
       // The typings lack this overload; the library takes host, port, options (AppWrapper.h).
@@ -104,71 +88,47 @@ export class UwsServer {
     }
     this.#listening = listening;
     const actual = uws.us_socket_local_port(listening);
-    sockets.listening(host, actual);
+    phoenix.listening(host, actual);
     return actual;
   }
 
   /**
-   * Takes no new connection, answers what is in flight, closes the sockets spread over the time,
-   * and ends every connection at the latest when it is over.
+   * Takes no new connection, answers requests in flight, closes the sockets spread over the time,
+   * and ends every connection at the latest when it is over. Idempotent: a stop that is under way
+   * is the same one.
    *
    * @param timeoutMs 0 ends everything at once.
    */
-  async stop(timeoutMs: number): Promise<void> {
-    if (this.#app === undefined || this.#draining) return;
-    this.#draining = true;
+  stop(timeoutMs: number): Promise<void> {
+    if (this.#app === undefined) return Promise.resolve();
+    this.#stopped ??= this.#stop(timeoutMs);
+    return this.#stopped;
+  }
+
+  async #stop(timeoutMs: number): Promise<void> {
+    this.#isDraining = true;
     if (this.#listening !== undefined) uws.us_listen_socket_close(this.#listening);
     this.#listening = undefined;
+    const timeout = new AbortController();
     const deadline = deferred(timeoutMs);
-    await Promise.race([
-      Promise.all([this.#drainSockets(timeoutMs), this.#bridge.idle()]),
-      deadline.passed,
-    ]);
+    this.#options.drain.begin();
+    const drained = this.#options.drainSockets
+      ? this.#options.drain.run(timeoutMs, timeout.signal)
+      : this.#options.drain.wait(timeout.signal);
+    await Promise.race([Promise.all([drained, this.#bridge.idle()]), deadline.passed]);
+    timeout.abort();
     deadline.cancel();
-    const goodbyeMs = Math.min(GOODBYE_MS, timeoutMs);
-    // Those that were not to be disturbed, or are too many for the time.
-    for (const each of this.#drained) each.closeForDrain(Number.POSITIVE_INFINITY, goodbyeMs);
-    await new Promise((resolve) => setTimeout(resolve, goodbyeMs));
+    await this.#options.drain.finish(timeoutMs);
     this.#close();
   }
 
-  /** Sockets and streams are spread alike, each over the whole time. */
-  async #drainSockets(timeoutMs: number): Promise<void> {
-    const steps = Math.max(1, Math.floor((timeoutMs * DRAIN_SPREAD) / DRAIN_STEP_MS));
-    const { gate } = this.#options;
-    const open = this.#drained.reduce((sum, { openSockets }) => sum + openSockets, 0);
-    const spreadMs = gate.spreadMs(open);
-    const batches = this.#drained.map((each) => {
-      each.startDrain(spreadMs);
-      return Math.max(DRAIN_BATCH_MIN, Math.ceil(each.openSockets / steps));
-    });
-    // Behind that: those who waited are told that they come too late.
-    gate.stop();
-    const rounds = this.#drained.map(
-      ({ openSockets }, at) => openSockets / (batches[at] as number),
-    );
-    let leftMs = Math.ceil(Math.max(...rounds)) * DRAIN_STEP_MS + GOODBYE_MS;
-    while (this.#app !== undefined && this.#hasOpen()) {
-      if (this.#options.drainSockets) {
-        leftMs = Math.max(GOODBYE_MS, leftMs - DRAIN_STEP_MS);
-        for (const [at, each] of this.#drained.entries()) {
-          each.closeForDrain(batches[at] as number, leftMs);
-        }
-      }
-      if (this.#hasOpen()) await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
-    }
-  }
-
-  #hasOpen(): boolean {
-    return this.#drained.some(({ openSockets }) => openSockets > 0);
-  }
-
   #close(): void {
+    const { phoenix, subscriptions, streams } = this.#options;
     this.#app?.close();
     this.#app = undefined;
-    this.#options.sockets.detach();
-    this.#options.streams?.stop();
-    this.#options.gate.stop();
+    phoenix.detach();
+    streams?.streams.stop();
+    subscriptions.stop();
   }
 }
 

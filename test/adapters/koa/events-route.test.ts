@@ -7,7 +7,7 @@ import { requestId } from "../../../src/adapters/koa/request-id.js";
 import { within } from "../../support/inbox.js";
 import { SseClient } from "../../support/sse-client.js";
 import { publish, type SseServer, startWithBroker } from "../../support/sse-server.js";
-import { SERVERS } from "../uws/http-servers.js";
+import { type Handler, SERVERS } from "../uws/http-servers.js";
 
 let running: { stop(): Promise<void> }[] = [];
 
@@ -20,8 +20,8 @@ describe.each(SERVERS)("GET /push_events of a Koa app on %s", (_name, serve) => 
   async function start() {
     const app = new Koa();
     const router = new Router();
-    let transport: SseServer["transport"] | undefined;
-    eventsRoute(router, { open: (request, response) => transport?.open(request, response) });
+    let open: Handler = () => {};
+    eventsRoute(router, (request, response) => open(request, response));
     router.post("/publish", (ctx) => {
       publish(server.broker, "a", 1);
       ctx.body = "published";
@@ -29,9 +29,11 @@ describe.each(SERVERS)("GET /push_events of a Koa app on %s", (_name, serve) => 
     app.use(requestId).use(normalizePath).use(router.routes());
     const answer = app.callback();
     const server = await startWithBroker({
-      serve: () => serve((request, response) => void answer(request, response)),
+      serve: (handler) => {
+        open = handler;
+        return serve((request, response) => void answer(request, response));
+      },
     });
-    transport = server.transport;
     running.push(server);
     return server;
   }

@@ -59,15 +59,15 @@ describe.skipIf(CHROMIUM === undefined)("a browser's own EventSource", () => {
   it("gets every message of several channels once and in order across cut connections", async () => {
     const server = await start();
     const { page, cable } = await open(server, "/?channel=a&channel=b");
-    await until(() => server.transport.openSockets === 1, "the stream");
+    await until(() => server.transport.size === 1, "the stream");
     // Cut before any message has come: the position alone is what it comes back with.
     await until(async () => (await got(page)).length > 0, "the position");
     let sent = 0;
     for (let round = 0; round < 3; round++) {
       cable.cut();
-      await until(() => server.transport.openSockets === 0, "the cut");
+      await until(() => server.transport.size === 0, "the cut");
       for (let n = 0; n < 100; n++) publish(server.broker, n % 3 ? "a" : ["a", "b"], ++sent);
-      await until(() => server.transport.openSockets === 1, "the browser's return");
+      await until(() => server.transport.size === 1, "the browser's return");
       for (let n = 0; n < 10; n++) publish(server.broker, "b", ++sent);
       await until(async () => (await messages(page)).at(-1) === sent, "the messages");
     }
@@ -83,13 +83,13 @@ describe.skipIf(CHROMIUM === undefined)("a browser's own EventSource", () => {
   it("is told of the gap behind a restart of a server that keeps all in memory", async () => {
     const before = await start();
     const { page, cable } = await open(before, "/?channel=a&channel=b");
-    await until(() => before.transport.openSockets === 1, "the stream");
+    await until(() => before.transport.size === 1, "the stream");
     publish(before.broker, "a", 1);
     await until(async () => (await messages(page)).length === 1, "the message");
     const after = await start();
     cable.to = after.port;
     await before.stop();
-    await until(() => after.transport.openSockets === 1, "the browser's return");
+    await until(() => after.transport.size === 1, "the browser's return");
     publish(after.broker, "b", 2);
     await until(async () => (await messages(page)).length === 2, "the message");
     const id = after.broker.position("a")?.replace(/\d+$/, "0");
@@ -108,8 +108,10 @@ describe.skipIf(CHROMIUM === undefined)("a browser's own EventSource", () => {
     const denied = await open(server, "/?channel=no");
     await until(async () => (await denied.page.evaluate("source.readyState")) === 2, "its end");
     const drained = await open(server, "/?channel=a&channel=no");
-    await until(() => server.transport.openSockets === 1, "the stream");
-    server.transport.closeForDrain(1);
+    await until(() => server.transport.size === 1, "the stream");
+    for (const socket of server.transport.sockets(1)) {
+      server.transport.close(socket, { kind: "drain", retryMs: 0 });
+    }
     publish(server.broker, "a", "while away");
     await until(async () => (await messages(drained.page)).length === 1, "what it missed");
     const types = (await got(drained.page)).map(([type]) => type);

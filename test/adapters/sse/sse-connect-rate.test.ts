@@ -1,20 +1,20 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { ConnectGate } from "../../../src/application/connect-gate.js";
+import { ConnectThrottle } from "../../../src/application/subscriptions/connect-throttle.js";
 import { within } from "../../support/inbox.js";
 import { type SseServer, startSse } from "../../support/sse-server.js";
-import { SERVERS } from "../uws/http-servers.js";
+import { STREAM_SERVERS } from "../uws/http-servers.js";
 
-describe.each(SERVERS)("streams of a starting node on %s", (_name, serve) => {
+describe.each(STREAM_SERVERS)("streams of a starting node on %s", (_name, serve) => {
   let server: SseServer;
-  let gate: ConnectGate;
+  let throttle: ConnectThrottle;
   let asked: string[];
 
   beforeEach(async () => {
-    gate = new ConnectGate({ rate: 2 });
+    throttle = new ConnectThrottle({ rate: 2 });
     asked = [];
     server = await startSse({
       serve,
-      gate,
+      throttle,
       policy: {
         authorizeConnect: ({ params }) => {
           asked.push(params.name ?? "");
@@ -22,10 +22,10 @@ describe.each(SERVERS)("streams of a starting node on %s", (_name, serve) => {
         },
       },
     });
-    gate.start();
+    throttle.start();
   });
   afterEach(async () => {
-    gate.stop();
+    throttle.stop();
     await server.stop();
   });
 
@@ -33,10 +33,10 @@ describe.each(SERVERS)("streams of a starting node on %s", (_name, serve) => {
   async function come(names: readonly string[]) {
     const all = [];
     for (const name of names) {
-      const before = gate.waiting;
+      const before = throttle.waiting;
       const stream = server.connect(`/?channel=a&name=${name}`);
       all.push(stream);
-      await vi.waitUntil(() => gate.waiting > before);
+      await vi.waitUntil(() => throttle.waiting > before);
     }
     return all;
   }
@@ -47,7 +47,7 @@ describe.each(SERVERS)("streams of a starting node on %s", (_name, serve) => {
     expect(asked).toEqual(["first"]);
     for (const stream of await Promise.all(waiting)) expect(stream.status).toBe(200);
     expect(asked).toEqual(["first", "second", "third"]);
-    expect(server.transport.openSockets).toBe(3);
+    expect(server.transport.size).toBe(3);
   });
 
   it("are sent away to come back, by no error, where too many wait", async () => {
@@ -59,7 +59,7 @@ describe.each(SERVERS)("streams of a starting node on %s", (_name, serve) => {
     await within(late.closed, "its end");
     expect(late.parser.retry).toBeGreaterThanOrEqual(2_000);
     expect(asked).toEqual([""]);
-    gate.stop();
+    throttle.stop();
     for (const stream of await Promise.all(waiting)) {
       const { parser } = stream;
       expect(await stream.named("closed")).toEqual({
@@ -77,25 +77,29 @@ describe.each(SERVERS)("streams of a starting node on %s", (_name, serve) => {
       signal: controller.signal,
     });
     gone.catch(() => {});
-    await vi.waitUntil(() => gate.waiting === 1);
+    await vi.waitUntil(() => throttle.waiting === 1);
     controller.abort();
     // Its turn would have come after half a second.
-    await vi.waitUntil(() => gate.waiting === 0, { timeout: 250, interval: 5 });
+    await vi.waitUntil(() => throttle.waiting === 0, { timeout: 250, interval: 5 });
     expect((await server.connect("/?channel=a&name=next")).status).toBe(200);
     expect(asked).toEqual(["first", "next"]);
     first.close();
   });
 });
 
-it("a drain spreads the returns of many streams over the time that it is told", async () => {
-  const draws = [0, 0, 0, 0, 0.999_999, 0];
-  const server = await startSse({ random: () => draws.shift() ?? 0 });
+it("a drain tells each stream when to come back, and none before two seconds", async () => {
+  const server = await startSse({ random: () => 0 });
   const paths = Array.from({ length: 3 }, () => "/?channel=a");
   const streams = await Promise.all(paths.map((path) => server.connect(path)));
-  await vi.waitUntil(() => server.transport.openSockets === 3);
-  server.transport.startDrain(20_000);
-  server.transport.closeForDrain(2);
-  server.transport.closeForDrain(1, 4_000);
+  await vi.waitUntil(() => server.transport.size === 3);
+  const [first, second, third] = server.transport.sockets(3);
+  for (const [socket, retryMs] of [
+    [first, 0],
+    [second, 22_000],
+    [third, 4_000],
+  ] as const) {
+    if (socket !== undefined) server.transport.close(socket, { kind: "drain", retryMs });
+  }
   const reasons = await Promise.all(streams.map((stream) => stream.named("closed")));
   expect(reasons).toEqual([
     { code: 1012, reason: "retry in 2000" },

@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
-import { messageEvent } from "../../../src/adapters/sse/event-text.js";
 import { Json } from "../../../src/domain/json.js";
 import type { PushListener } from "../../../src/domain/push-listener.js";
+import { messageEvent } from "../../../src/protocol/sse/event-text.js";
 import { blank, channelName, jsonText, name } from "../../support/arbitraries.js";
 import { within } from "../../support/inbox.js";
 import { RawHttp } from "../../support/raw-http.js";
 import { type SseEvent, SseParser } from "../../support/sse-client.js";
 import { type SseServer, type SseSettings, startSse } from "../../support/sse-server.js";
-import { SERVERS } from "../uws/http-servers.js";
+import { STREAM_SERVERS } from "../uws/http-servers.js";
 
 let running: SseServer[] = [];
 
@@ -31,10 +31,10 @@ describe("a message's event", () => {
         const json = Json.parse(`${space}${data}${space}`);
         const events: SseEvent[] = [];
         const parser = new SseParser((each) => events.push(each));
-        parser.feed(messageEvent({ channel, event, data: json, id: "e-7" }).toString("utf8"));
+        parser.feed(messageEvent({ channel, event, data: json, id: "e-7" }, "x-e-7"));
         const [names, values] = [JSON.stringify(channel), JSON.stringify(event)];
         const text = `{"channel":${names},"event":${values},"data":${data},"id":"e-7"}`;
-        expect(events).toEqual([{ type: "message", data: text, lastEventId: "e-7" }]);
+        expect(events).toEqual([{ type: "message", data: text, lastEventId: "x-e-7" }]);
       }),
     );
   });
@@ -44,14 +44,12 @@ describe("a message's event", () => {
     ["escaped line breaks", '"\\n\\r"', '"\\n\\r"'],
     ["separators that are none in a stream", '"\u2028\u2029\u0085"', '"\u2028\u2029\u0085"'],
   ])("keeps its line with %s", (_what, given, data) => {
-    const lines = messageEvent(message("a\nb\r", given))
-      .toString("utf8")
-      .split(/[\r\n]/);
+    const lines = messageEvent(message("a\nb\r", given), undefined).split(/[\r\n]/);
     expect(lines).toEqual([`data: {"channel":"a\\nb\\r","event":"e","data":${data}}`, "", ""]);
   });
 });
 
-describe.each(SERVERS)("a stream on %s", (_name, serve) => {
+describe.each(STREAM_SERVERS)("a stream on %s", (_name, serve) => {
   async function start(given: SseSettings = {}): Promise<SseServer> {
     const server = await startSse({ serve, ...given });
     running.push(server);
@@ -168,29 +166,34 @@ describe.each(SERVERS)("a stream on %s", (_name, serve) => {
 
   it("is drained a few at a time, and new ones are sent away to come back", async () => {
     let draw = 0;
-    const { connect, transport } = await start({ random: () => draw });
+    const { connect, connects, drain, transport } = await start({ random: () => draw });
+    const close = (count: number) => {
+      for (const socket of transport.sockets(count)) {
+        transport.close(socket, { kind: "drain", retryMs: 0 });
+      }
+    };
     const clients = await Promise.all([1, 2, 3].map(() => connect("/?channel=a")));
     await expect.poll(() => clients.map(({ parser }) => parser.retry)).toEqual([2000, 2000, 2000]);
     draw = 0.5;
-    transport.startDrain();
-    expect(transport.openSockets).toBe(3);
-    transport.closeForDrain(2);
-    expect(transport.openSockets).toBe(1);
+    drain.begin();
+    expect(transport.size).toBe(3);
+    close(2);
+    expect(transport.size).toBe(1);
     const gone = { code: 1012, reason: "retry in 3500" };
     await within(Promise.race(clients.map((client) => client.closed)), "one's end");
     const late = await connect("/?channel=a");
     expect([late.status, await late.named("closed")]).toEqual([200, gone]);
     await within(late.closed, "its end");
     expect(late.parser.retry).toBe(3500);
-    transport.closeForDrain(Number.POSITIVE_INFINITY);
+    close(Number.POSITIVE_INFINITY);
     await within(Promise.all(clients.map((client) => client.closed)), "all ends");
     for (const client of clients) {
       expect(await client.named("closed")).toEqual(gone);
       expect(client.parser.retry).toBe(3500);
     }
-    transport.start();
+    connects.start();
     expect((await connect("/?channel=a")).status).toBe(200);
-    expect(transport.openSockets).toBe(1);
+    expect(transport.size).toBe(1);
   });
 
   it("tells its listener what happens, in order", async () => {

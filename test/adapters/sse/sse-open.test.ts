@@ -5,7 +5,7 @@ import type { ConnectAuthRequest, ConnectDecision } from "../../../src/domain/au
 import { RawHttp } from "../../support/raw-http.js";
 import { query, SseClient } from "../../support/sse-client.js";
 import { type SseServer, type SseSettings, startSse } from "../../support/sse-server.js";
-import { SERVERS } from "../uws/http-servers.js";
+import { STREAM_SERVERS } from "../uws/http-servers.js";
 
 let running: SseServer[] = [];
 
@@ -14,7 +14,7 @@ afterEach(async () => {
   running = [];
 });
 
-describe.each(SERVERS)("a stream's opening on %s", (_name, serve) => {
+describe.each(STREAM_SERVERS)("a stream's opening on %s", (_name, serve) => {
   async function start(given: SseSettings = {}): Promise<SseServer> {
     const server = await startSse({ serve, ...given });
     running.push(server);
@@ -152,7 +152,7 @@ describe.each(SERVERS)("a stream's opening on %s", (_name, serve) => {
   it("denies a channel that is full", async () => {
     const full = new Set<string>();
     const server = await start({
-      fullness: (channel) => (full.has(channel) ? "channel is full" : undefined),
+      rejection: (channel) => (full.has(channel) ? "channel is full" : undefined),
     });
     await server.connect("/?channel=small");
     full.add("small");
@@ -224,7 +224,7 @@ describe.each(SERVERS)("a stream's opening on %s", (_name, serve) => {
     const client = await connect("/?channel=a", { connection: "close" });
     expect(client.status).toBe(200);
     await expect.poll(() => client.parser.comments).toBe(1);
-    expect(transport.openSockets).toBe(1);
+    expect(transport.size).toBe(1);
   });
 
   it("answers every query string with a stream or a fault in JSON", async () => {

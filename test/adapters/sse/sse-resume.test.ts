@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
-import type { SseTransport } from "../../../src/adapters/sse/transport.js";
+import type { Subscriptions } from "../../../src/application/subscriptions/subscriptions.js";
 import type { Broker, History } from "../../../src/domain/broker.js";
 import { Json } from "../../../src/domain/json.js";
 import type { Message } from "../../../src/domain/message.js";
@@ -14,7 +14,7 @@ import {
   startSse,
   startWithBroker,
 } from "../../support/sse-server.js";
-import { SERVERS } from "../uws/http-servers.js";
+import { STREAM_SERVERS } from "../uws/http-servers.js";
 
 let running: { stop(): Promise<void> }[] = [];
 
@@ -30,7 +30,7 @@ afterEach(async () => {
 
 const resumed = (id: string) => ({ "last-event-id": id });
 
-describe.each(SERVERS)("a stream that comes back on %s", (_name, serve) => {
+describe.each(STREAM_SERVERS)("a stream that comes back on %s", (_name, serve) => {
   const start = async (given: Parameters<typeof startWithBroker>[0] = {}) =>
     stopped(await startWithBroker({ serve, ...given }));
 
@@ -226,13 +226,13 @@ describe.each(SERVERS)("a stream that comes back on %s", (_name, serve) => {
 });
 
 /** How many bytes wait in the server for the only stream. */
-function waiting(transport: SseTransport): number {
+function waiting(transport: Subscriptions): number {
   const [stream] = transport.joined("a");
   return (stream as unknown as { response: ServerResponse }).response.writableLength;
 }
 
 /** Until the kernel takes no more, and what is in the server stays. */
-async function stuck(transport: SseTransport): Promise<void> {
+async function stuck(transport: Subscriptions): Promise<void> {
   for (let same = 0, last = 0; same < 5; ) {
     await new Promise((resolve) => setTimeout(resolve, 10));
     const now = waiting(transport);
@@ -342,7 +342,7 @@ describe("over a broker that answers later", () => {
   }
 
   it("misses nothing and gets nothing twice", async () => {
-    let transport: SseTransport | undefined;
+    let transport: Subscriptions | undefined;
     const memory = brokerFor(() => transport);
     const server = stopped(await startSse({ broker: later(memory) }));
     transport = server.transport;
@@ -390,7 +390,7 @@ describe("over a broker that answers later", () => {
     const [one, two] = [await connect("/?channel=a"), await connect("/?channel=b&channel=a")];
     expect(calls).toEqual(["+a", "+b"]);
     one.close();
-    await expect.poll(() => transport.openSockets).toBe(1);
+    await expect.poll(() => transport.size).toBe(1);
     expect(calls).toHaveLength(2);
     two.close();
     await expect.poll(() => calls).toEqual(["+a", "+b", "-b", "-a"]);

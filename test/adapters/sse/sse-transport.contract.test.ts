@@ -1,5 +1,5 @@
 import { describe } from "vitest";
-import type { SseTransport } from "../../../src/adapters/sse/transport.js";
+import type { Subscriptions } from "../../../src/application/subscriptions/subscriptions.js";
 import type { ConnectAuthRequest } from "../../../src/domain/auth-policy.js";
 import { Json } from "../../../src/domain/json.js";
 import type { SocketDirectory, Transport } from "../../../src/domain/transport.js";
@@ -12,13 +12,13 @@ import {
 import { within } from "../../support/inbox.js";
 import { query, type SseClient } from "../../support/sse-client.js";
 import { type SseServer, startSse } from "../../support/sse-server.js";
-import { SERVERS, type Serve } from "../uws/http-servers.js";
+import { type Serve, STREAM_SERVERS } from "../uws/http-servers.js";
 
 // A stream has its channels from the start, and at least one. So a socket of the contract joins by
 // another stream in the place of the one before, and each has a channel of its own that is not shown.
 const OWN = "own of socket ";
 
-describe.each(SERVERS)("SseTransport on %s", (_name, serve) => {
+describe.each(STREAM_SERVERS)("event streams on %s", (_name, serve) => {
   transportContract(() => contractSubject(serve));
 });
 
@@ -44,7 +44,7 @@ async function contractSubject(serve: Serve): Promise<ContractSubject> {
   };
 }
 
-function withoutOwn(transport: SseTransport): Transport & SocketDirectory {
+function withoutOwn(transport: Subscriptions): Transport & SocketDirectory {
   return {
     deliver: (message) => transport.deliver(message),
     subscribers: (channel) => transport.subscribers(channel),

@@ -65,9 +65,9 @@ async function startBounded(connectRate: number) {
 async function come(phoenix: PhoenixServer, names: readonly string[]): Promise<Asking[]> {
   const all: Asking[] = [];
   for (const name of names) {
-    const before = phoenix.gate.waiting;
+    const before = phoenix.throttle.waiting;
     all.push(new Asking(phoenix, name));
-    await vi.waitUntil(() => phoenix.gate.waiting > before, { interval: 5 });
+    await vi.waitUntil(() => phoenix.throttle.waiting > before, { interval: 5 });
   }
   return all;
 }
@@ -112,7 +112,7 @@ it("forgets a client that goes while it waits", async () => {
   const [gone, next] = await come(phoenix, ["gone", "next"]);
   gone?.request.destroy();
   // Its turn would have come after a second.
-  await vi.waitUntil(() => phoenix.gate.waiting === 1, { timeout: 500 });
+  await vi.waitUntil(() => phoenix.throttle.waiting === 1, { timeout: 500 });
   expect(await next?.answer).toMatchObject({ status: 101 });
   expect(asked).toEqual(["in", "next"]);
 });

@@ -2,6 +2,8 @@ import uws from "uWebSockets.js";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { HttpBridge } from "../../../src/adapters/uws/http-bridge.js";
+import type { StreamRoute } from "../../../src/adapters/uws/uws-exchange.js";
+import type { EventStreams } from "../../../src/protocol/sse/event-streams.js";
 import { within } from "../../support/inbox.js";
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -24,13 +26,28 @@ export const SERVERS: readonly (readonly [name: string, serve: Serve])[] = [
   ["node:http", serveOnNode],
 ];
 
+/** Streams of events on uWebSockets.js itself, past any handler. */
+export const STREAM_SERVERS: readonly (readonly [name: string, serve: Serve])[] = [
+  ["uWebSockets.js", serveStreams],
+  ...SERVERS,
+];
+
+/** @param handler one that carries the streams that it opens. */
+async function serveStreams(handler: Handler & { readonly streams?: EventStreams }) {
+  const { streams } = handler;
+  if (streams === undefined) throw new Error("a handler without streams");
+  return serveOnBridge(handler, () => false, { streams, fields: () => ({}) });
+}
+
 export async function serveOnBridge(
   handler: Handler,
   isDraining: () => boolean = () => false,
+  streams?: StreamRoute,
 ): Promise<HandlerServer> {
   const bridge = new HttpBridge(handler, { isDraining });
   (uws as unknown as { _cfg(key: string): void })._cfg("silent");
   const app = uws.App();
+  if (streams !== undefined) app.get("/*", bridge.streams(streams));
   app.any("/*", (response, request) => bridge.handle(response, request));
   const socket = await new Promise<uws.us_listen_socket | false>((resolve) =>
     app.listen("127.0.0.1", 0, resolve),

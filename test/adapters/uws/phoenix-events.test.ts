@@ -202,7 +202,7 @@ describe("a channel that takes no more subscribers", () => {
             decide.push(() => resolve({ allow: true }));
           }),
       },
-      fullness: (_channel, subscribers) => (subscribers >= 2 ? "channel is full" : undefined),
+      rejection: (_channel, subscribers) => (subscribers >= 2 ? "channel is full" : undefined),
     });
     const clients = await Promise.all([1, 2, 3, 4].map(() => RawClient.connect(wsUrl, "2.0.0")));
     const joins = clients.map((client) => client.join("a"));

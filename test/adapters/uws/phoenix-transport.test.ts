@@ -2,13 +2,12 @@ import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
-import { codecV1 } from "../../../src/adapters/uws/phoenix/codec-v1.js";
-import { codecV2 } from "../../../src/adapters/uws/phoenix/codec-v2.js";
-import { UwsServer } from "../../../src/adapters/uws/server.js";
-import { SOCKET_PATH } from "../../../src/adapters/uws/socket.js";
 import { listedOrigins } from "../../../src/application/origins.js";
 import type { ConnectAuthRequest, JoinDecision } from "../../../src/domain/auth-policy.js";
 import { Json } from "../../../src/domain/json.js";
+import { codecV1 } from "../../../src/protocol/phoenix/codec-v1.js";
+import { codecV2 } from "../../../src/protocol/phoenix/codec-v2.js";
+import { SOCKET_PATH } from "../../../src/protocol/phoenix/upgrades.js";
 import {
   type ContractSubject,
   type Received,
@@ -120,7 +119,9 @@ describe("PhoenixTransport", () => {
   it("answers a join before what its client has missed, also where the answer has to wait", async () => {
     const missed = { ...message("b"), id: "e-2" };
     const phoenix = await start({
-      history: {
+      broker: {
+        subscribe: () => {},
+        unsubscribe: () => {},
         position: () => "e-2",
         history: (_channel, { limit }) => ({
           position: "e-2",
@@ -423,7 +424,7 @@ describe("UwsServer", () => {
       Array.from({ length: 300 }, () => RawClient.connect(wsUrl, "2.0.0")),
     );
     const open: number[] = [];
-    const watch = setInterval(() => open.push(transport.openSockets), 5);
+    const watch = setInterval(() => open.push(transport.size), 5);
     await server.stop(1_000);
     clearInterval(watch);
     // At least three states between all and none.
@@ -452,16 +453,7 @@ describe("UwsServer", () => {
 
   it("names the reason where it cannot listen", async () => {
     const { port } = await start();
-    const { transport, gate } = await start();
-    const second = new UwsServer({
-      host: "127.0.0.1",
-      port,
-      handler: () => {},
-      sockets: transport,
-      drainSockets: true,
-      gate,
-    });
-    await expect(second.start()).rejects.toThrow(
+    await expect(startPhoenix({ port })).rejects.toThrow(
       `cannot listen on 127.0.0.1 port ${port}: the port is in use`,
     );
   });

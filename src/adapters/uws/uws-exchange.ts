@@ -1,0 +1,180 @@
+import { STATUS_CODES } from "node:http";
+import type { Headers } from "../../domain/auth-policy.js";
+import { utf8Length } from "../../domain/name.js";
+import type { EventStreams } from "../../protocol/sse/event-streams.js";
+import type { Stream, StreamExchange, StreamFields } from "../../protocol/sse/stream.js";
+import type { RawRequest, RawResponse } from "./raw-http.js";
+
+/** How long a slow client may take for the last event, in milliseconds. */
+const GOODBYE_MS = 5_000;
+/** What is written within a turn goes out together, up to so many bytes. */
+const GATHERED_BYTES_MAX = 65_536;
+
+// One function and one variable in place of a closure for each write: `cork` calls it at once.
+let corked: UwsExchange | undefined;
+const writeCorked = (): void => corked?.writeNow();
+
+/** Exchanges with something to write; all are written to at the end of this turn. */
+let unwritten: UwsExchange[] = [];
+
+function writeAll(): void {
+  const exchanges = unwritten;
+  unwritten = [];
+  for (const exchange of exchanges) exchange.flushQueued();
+}
+
+/** The last two texts that were put together: mostly, many streams get the same ones. */
+let merged = { first: "", second: "", both: "" };
+
+function merge(first: string, second: string): string {
+  if (merged.first !== first || merged.second !== second) {
+    merged = { first, second, both: first + second };
+  }
+  return merged.both;
+}
+
+/** Streams of events that pass the handler for `node:http` by. */
+export interface StreamRoute {
+  readonly streams: EventStreams;
+  /** The fields of every answer to a request with these. */
+  fields(headers: Headers): StreamFields;
+}
+
+/** Serves a stream on uWebSockets.js itself. Must be called in the request's own callback. */
+export function openStream(
+  { streams, fields }: StreamRoute,
+  raw: RawResponse,
+  request: RawRequest,
+  headers: Headers,
+): void {
+  const query = request.getQuery() ?? "";
+  const exchange = new UwsExchange(raw, fields(headers));
+  const stream = streams.open({ method: "GET", query, headers }, exchange);
+  if (!exchange.isOver) exchange.onAborted(streams, stream);
+}
+
+class UwsExchange implements StreamExchange {
+  bufferedBytes = 0;
+  /** The library takes no more calls for the response. */
+  isOver = false;
+  #waiting = "";
+  #waitingBytes = 0;
+  /** The client has not taken what was written last. */
+  #isBlocked = false;
+  #isQueued = false;
+  #isEnding = false;
+  #onWritable: (() => void) | undefined;
+
+  constructor(
+    private readonly raw: RawResponse,
+    /** Written before all others; undefined once they are. */
+    private fields: StreamFields | undefined,
+  ) {}
+
+  get remoteAddress(): string | undefined {
+    return this.isOver
+      ? undefined
+      : Buffer.from(this.raw.getRemoteAddressAsText()).toString("latin1");
+  }
+
+  onAborted(streams: EventStreams, stream: Stream | undefined): void {
+    this.raw.onAborted(() => {
+      this.isOver = true;
+      if (stream !== undefined) streams.gone(stream);
+    });
+    if (stream !== undefined) this.#onWritable = () => streams.writable(stream);
+  }
+
+  answer(status: number, fields: StreamFields, body: string | undefined): void {
+    if (this.isOver) return;
+    this.raw.cork(() => {
+      this.raw.writeStatus(`${status} ${STATUS_CODES[status] ?? ""}`);
+      this.#writeFields({ ...this.fields, ...fields });
+      if (body === undefined) this.raw.endWithoutBody();
+      else this.raw.end(body);
+    });
+    this.isOver = true;
+  }
+
+  start(fields: StreamFields): void {
+    this.fields = { ...this.fields, ...fields };
+    this.#queue();
+  }
+
+  write(text: string, bytes: number): void {
+    this.#waiting = this.#waiting === "" ? text : merge(this.#waiting, text);
+    this.#waitingBytes += bytes;
+    this.bufferedBytes += bytes;
+    // A client that takes everything must not look slow because of what this turn has gathered.
+    if (this.#waitingBytes > GATHERED_BYTES_MAX) this.flush();
+    else this.#queue();
+  }
+
+  end(text: string): void {
+    this.write(text, utf8Length(text));
+    this.#isEnding = true;
+    const timer = setTimeout(() => this.destroy(), GOODBYE_MS);
+    timer.unref();
+  }
+
+  destroy(): void {
+    if (!this.isOver) this.raw.close();
+  }
+
+  flushQueued(): void {
+    this.#isQueued = false;
+    this.flush();
+  }
+
+  flush(): void {
+    if (this.isOver || this.#isBlocked) return;
+    corked = this;
+    this.raw.cork(writeCorked);
+    corked = undefined;
+  }
+
+  /** Called within `cork`, by this file only. */
+  writeNow(): void {
+    const { raw } = this;
+    if (this.fields !== undefined) {
+      this.#writeFields(this.fields);
+      this.fields = undefined;
+    }
+    const text = this.#waiting;
+    this.bufferedBytes = this.#waitingBytes;
+    this.#waiting = "";
+    this.#waitingBytes = 0;
+    if (text === "" && !this.#isEnding) return;
+    if (text !== "" && !raw.write(text)) {
+      this.#isBlocked = true;
+      this.raw.onWritable(() => this.#unblock());
+    } else {
+      this.bufferedBytes = 0;
+      if (this.#isEnding) this.#finish();
+    }
+  }
+
+  #unblock(): boolean {
+    this.#isBlocked = false;
+    this.bufferedBytes = this.#waitingBytes;
+    if (this.#waiting !== "" || this.#isEnding) this.flush();
+    if (!this.isOver && !this.#isBlocked) this.#onWritable?.();
+    return true;
+  }
+
+  #finish(): void {
+    this.isOver = true;
+    this.raw.end();
+  }
+
+  #queue(): void {
+    if (this.#isQueued || this.#isBlocked || this.isOver) return;
+    this.#isQueued = true;
+    if (unwritten.length === 0) queueMicrotask(writeAll);
+    unwritten.push(this);
+  }
+
+  #writeFields(fields: StreamFields): void {
+    for (const [name, value] of Object.entries(fields)) this.raw.writeHeader(name, value);
+  }
+}

@@ -1,0 +1,91 @@
+import type { MaybePromise } from "../../domain/auth-policy.js";
+import type { Broker } from "../../domain/broker.js";
+import { isPromise } from "../../domain/maybe-promise.js";
+import type { Subscription } from "./socket.js";
+import type { Share } from "./socket-writer.js";
+
+/** What this node keeps for a channel while a local socket has joined it or is about to. */
+export interface Channel {
+  readonly name: string;
+  /** Settles once messages that are accepted later reach this node; undefined if they do. */
+  ready: MaybePromise<void>;
+  /** Subscriptions that need its messages, also those whose join is under way. */
+  interest: number;
+  /** Joined subscriptions, also those that are resuming. */
+  joined: number;
+  /** Subscriptions that get messages as they come. */
+  live: number;
+  /** Those of one writer are neighbours, so that a message is encoded once for all of them. */
+  readonly shares: Share[];
+  /** Subscriptions that are not live and must not miss what comes; undefined if there are none. */
+  resuming: Set<Subscription> | undefined;
+}
+
+/** The channels that this node takes messages of; registers its interest in each with the broker. */
+export class Channels {
+  readonly #channels = new Map<string, Channel>();
+  readonly #broker: Pick<Broker, "subscribe" | "unsubscribe"> | undefined;
+
+  constructor(broker: Pick<Broker, "subscribe" | "unsubscribe"> | undefined) {
+    this.#broker = broker;
+  }
+
+  get(name: string): Channel | undefined {
+    return this.#channels.get(name);
+  }
+
+  /** One more subscription needs the channel; to be undone with `release`. */
+  acquire(name: string): Channel {
+    let channel = this.#channels.get(name);
+    if (channel === undefined) {
+      channel = {
+        name,
+        ready: this.#subscribe(name),
+        interest: 0,
+        joined: 0,
+        live: 0,
+        shares: [],
+        resuming: undefined,
+      };
+      this.#channels.set(name, channel);
+    }
+    channel.interest++;
+    return channel;
+  }
+
+  release(channel: Channel): void {
+    if (--channel.interest > 0) return;
+    // One whose subscribe has failed may have been replaced.
+    if (this.#channels.get(channel.name) === channel) this.#channels.delete(channel.name);
+    this.#broker?.unsubscribe(channel.name);
+  }
+
+  /** Channels with at least one joined subscription. */
+  *joined(): Iterable<Channel> {
+    for (const channel of this.#channels.values()) if (channel.joined > 0) yield channel;
+  }
+
+  #subscribe(name: string): MaybePromise<void> {
+    let ready: MaybePromise<void>;
+    try {
+      ready = this.#broker?.subscribe(name);
+    } catch (error) {
+      ready = Promise.reject(error);
+    }
+    if (!isPromise(ready)) return undefined;
+    const settled = Promise.resolve(ready);
+    settled.then(
+      () => this.#settled(name, settled, true),
+      () => this.#settled(name, settled, false),
+    );
+    return settled;
+  }
+
+  #settled(name: string, ready: Promise<void>, isReady: boolean): void {
+    const channel = this.#channels.get(name);
+    if (channel?.ready !== ready) return;
+    // After a failure the next join asks the broker again.
+    if (isReady) channel.ready = undefined;
+    else this.#channels.delete(name);
+  }
+}
