@@ -59,8 +59,12 @@ class UwsExchange implements StreamExchange {
   isOver = false;
   #waiting = "";
   #waitingBytes = 0;
+  /** The rest of a text that is written piece by piece. */
+  #rest: Buffer | undefined;
   /** The client has not taken what was written last. */
   #isBlocked = false;
+  #keptBytes = 0;
+  #isWatching = false;
   #isQueued = false;
   #isEnding = false;
   #onWritable: (() => void) | undefined;
@@ -135,31 +139,56 @@ class UwsExchange implements StreamExchange {
 
   /** Called within `cork`, by this file only. */
   writeNow(): void {
-    const { raw } = this;
     if (this.fields !== undefined) {
       this.#writeFields(this.fields);
       this.fields = undefined;
     }
-    const text = this.#waiting;
-    this.bufferedBytes = this.#waitingBytes;
-    this.#waiting = "";
-    this.#waitingBytes = 0;
-    if (text === "" && !this.#isEnding) return;
-    if (text !== "" && !raw.write(text)) {
-      this.#isBlocked = true;
-      this.raw.onWritable(() => this.#unblock());
-    } else {
-      this.bufferedBytes = 0;
-      if (this.#isEnding) this.#finish();
+    while (!this.#isBlocked && (this.#rest !== undefined || this.#waiting !== "")) {
+      this.#writePiece();
     }
+    if (!this.#isBlocked && this.#isEnding) this.#finish();
   }
 
-  #unblock(): boolean {
+  #writePiece(): void {
+    let piece: string | Uint8Array = this.#waiting;
+    let bytes = this.#waitingBytes;
+    if (this.#rest === undefined && bytes > GATHERED_BYTES_MAX) {
+      this.#rest = Buffer.from(this.#waiting);
+      this.#waiting = "";
+      this.#waitingBytes = 0;
+    }
+    if (this.#rest === undefined) {
+      this.#waiting = "";
+      this.#waitingBytes = 0;
+    } else {
+      piece = this.#rest.subarray(0, GATHERED_BYTES_MAX);
+      bytes = piece.length;
+      this.#rest = this.#rest.length > bytes ? this.#rest.subarray(bytes) : undefined;
+    }
+    if (this.raw.write(piece)) this.bufferedBytes -= bytes;
+    else this.#block(bytes);
+  }
+
+  /** uWebSockets.js keeps up to so many bytes of the last piece. */
+  #block(bytes: number): void {
+    this.#isBlocked = true;
+    this.#keptBytes = bytes;
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    this.raw.onWritable(() => {
+      this.#unblock();
+      return true;
+    });
+  }
+
+  /** Called also while the library still keeps something: then the next write says so. */
+  #unblock(): void {
+    this.bufferedBytes -= this.#keptBytes;
+    this.#keptBytes = 0;
     this.#isBlocked = false;
-    this.bufferedBytes = this.#waitingBytes;
-    if (this.#waiting !== "" || this.#isEnding) this.flush();
+    // `cork` sends what the library has kept, which it leaves to whoever watches.
+    this.flush();
     if (!this.isOver && !this.#isBlocked) this.#onWritable?.();
-    return true;
   }
 
   #finish(): void {

@@ -69,6 +69,11 @@ export class Connects {
     return this.#draining !== undefined;
   }
 
+  /** Connects that wait for the throttle or the policy. */
+  get undecided(): number {
+    return this.#undecided.size;
+  }
+
   /** Over how long the clients of so many sockets should reconnect, in milliseconds. */
   spreadMs(sockets: number): number {
     return this.#options.throttle?.spreadMs(sockets) ?? 0;
