@@ -29,13 +29,13 @@ const server = createServer(async (request, response) => {
   const body = await text(request).catch(() => "");
   if (!isSigned(body, request.headers)) return response.writeHead(403).end();
   const asked = JSON.parse(body);
-  // The same user may join the same channel for the next minute without being asked for again.
+  // The same user may join the same channel again within a minute without another question.
   if (asked.question === "join") response.setHeader("cache-control", "max-age=60");
   response.setHeader("content-type", "application/json");
   response.end(JSON.stringify(answers[asked.question](asked)));
 });
 
-/** Whether the secret's owner has sent this body within the last five minutes. */
+/** Whether the owner of the secret sent this body within the last five minutes. */
 function isSigned(body, headers) {
   const time = headers["x-hexpush-timestamp"];
   const hex = createHmac("sha256", secret).update(`${time}.${body}`).digest("hex");
