@@ -1,4 +1,4 @@
-/** Some application: its customers' pages show what becomes of an order. */
+/** An example application: its customers' pages show the state of an order. */
 export class Orders {
   #pushUrl;
   #key;

@@ -25,7 +25,7 @@ it("tells the customer and the warehouse that an order is shipped", async () => 
   ]);
 });
 
-it("fails loudly where its key is not taken, and nobody is told", async () => {
+it("throws if its key is rejected, and delivers nothing", async () => {
   const orders = new Orders({ pushUrl: server.url, key: "old-key" });
 
   await expect(orders.ship({ id: 7, customer: "ann" })).rejects.toThrow("refused with 403");
@@ -41,7 +41,7 @@ it("reaches the page of a customer", async () => {
 
   await server.push("customer:ann", "shipped", { order: 8 });
 
-  // Beside them is the message's id, by which a client that was away catches up.
+  // The payload also has the message's id, which lets a client resume.
   expect(await received).toMatchObject({ event: "shipped", data: { order: 8 } });
   socket.disconnect();
 });
