@@ -1,4 +1,4 @@
-// An application that decides for a push server who may push, connect and join: plain Node.
+// An application in plain Node that decides who may push, connect and join.
 //
 //   HEXPUSH_AUTH_SECRET=wonderland node examples/auth-callout/main.mjs [PORT]
 //   HEXPUSH_AUTH_URL=http://127.0.0.1:4100/ HEXPUSH_AUTH_SECRET=wonderland hexpush serve

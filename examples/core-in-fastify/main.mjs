@@ -1,6 +1,6 @@
-// hexpush's core inside another HTTP host. Fastify takes the requests; the core parses, authorises
-// and normalises pushes; a transport of our own (server-sent events) is the last hop. Neither Koa
-// nor uWebSockets.js is loaded.
+// hexpush's core in another HTTP host. Fastify handles the requests; the core parses, authorises
+// and normalises pushes; the example's own transport delivers them as server-sent events. Neither
+// Koa nor uWebSockets.js is loaded.
 //
 //   node examples/core-in-fastify/main.mjs [PORT]
 //   curl -N 'http://127.0.0.1:4004/events?channel=test'
@@ -18,14 +18,14 @@ const policy = {
   authorizeConnect: () => ({ allow: true }),
   authorizeJoin: ({ channel }) => ({ allow: !channel.startsWith("private:") }),
 };
-// A policy that throws denies: `guardPolicy` sees to it, as hexpush's own server does.
+// If the policy throws, `guardPolicy` denies, as in hexpush's own server.
 const guarded = guardPolicy(policy, (question, error) => app.log.error({ err: error, question }));
 
 const transport = new SseTransport();
 const pushes = new PushService(guarded, [transport]);
 const app = Fastify();
 
-// The body stays text: parsed into JavaScript values, long numbers would lose digits.
+// Keep the body as text: long numbers would lose digits if they were parsed.
 app.removeContentTypeParser("application/json");
 app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) =>
   done(null, body),

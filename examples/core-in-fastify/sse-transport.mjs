@@ -1,11 +1,11 @@
 /** @import { Message, Transport, TransportCounts } from "hexpush/core" */
 /** @import { ServerResponse } from "node:http" */
 
-/** Above this a stream is cut: `deliver` waits for nobody, and nothing is kept for the slow. */
+/** A stream with more than this waiting is cut, because `deliver` must not wait for slow clients. */
 const BUFFER_BYTES_MAX = 1_048_576;
 
 /**
- * Each socket is a stream of server-sent events, joined to its channels for as long as it is open.
+ * Each socket is a stream of server-sent events that is joined to its channels while it is open.
  *
  * @implements {Transport}
  */
@@ -36,7 +36,7 @@ export class SseTransport {
   /** @param {Message} message */
   deliver({ channel, event, data }) {
     const names = `"channel":${JSON.stringify(channel)},"event":${JSON.stringify(event)}`;
-    // One line: JSON has no line breaks but those between tokens, and `data.text` has none of these.
+    // One line is enough: `data.text` contains no line breaks.
     const text = `data: {${names},"data":${data.text}}\n\n`;
     const joined = [...(this.#byChannel.get(channel) ?? [])];
     for (const { response } of joined) {
@@ -65,7 +65,7 @@ export class SseTransport {
     return closing.length;
   }
 
-  /** Ends all streams; their clients come back by themselves. */
+  /** Ends all streams; their clients reconnect by themselves. */
   close() {
     for (const stream of [...this.#streams]) this.#close(stream);
   }

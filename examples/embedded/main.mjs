@@ -1,5 +1,5 @@
-// The whole server inside a program of yours: a policy of its own (tickets), Koa middleware of its
-// own, and one more transport that remembers what was pushed.
+// The whole server inside your own program, with its own policy (tickets), Koa middleware, and a
+// second transport that remembers what was pushed.
 //
 //   node examples/embedded/main.mjs [PORT]
 //   curl http://127.0.0.1:4004/api/push -H 'authorization: Bearer demo-key' \
@@ -11,7 +11,7 @@ import { ApiKeyPolicy, createHexpush, TOKENS } from "hexpush";
 /** @import { AuthPolicy, Message, Transport } from "hexpush" */
 /** @import { Middleware } from "koa" */
 
-/** What a client shows as its `token`: who it is, and which channels it may join. */
+/** Tickets that clients send as their `token`: the user, and the channels that they may join. */
 const tickets = new Map([
   ["ann-1", { user: "ann", channels: ["news", "user:ann"] }],
   ["bob-1", { user: "bob", channels: ["news", "user:bob"] }],
@@ -20,7 +20,7 @@ const tickets = new Map([
 const keys = new ApiKeyPolicy(["demo-key"]);
 
 /**
- * Pushes need the API key, sockets a ticket.
+ * Pushes need the API key, sockets need a ticket.
  *
  * @type {AuthPolicy}
  */
@@ -34,7 +34,7 @@ const policy = {
   },
 
   authorizeJoin({ channel, identity }) {
-    // Looked up again: a ticket that was revoked in the meantime opens nothing more.
+    // Look the ticket up again, because it may have been revoked in the meantime.
     const ticket = tickets.get(String(identity.claims));
     if (ticket?.channels.includes(channel)) return { allow: true };
     return { allow: false, reason: "not on your ticket" };
@@ -42,7 +42,7 @@ const policy = {
 };
 
 /**
- * Not every transport has sockets: this one keeps the newest messages.
+ * A transport need not have sockets: this one keeps the newest messages.
  *
  * @implements {Transport}
  */
@@ -85,7 +85,7 @@ const routes = (ctx, next) => {
   const ticket = tickets.get(name);
   if (ticket === undefined) return ctx.throw(404);
   tickets.delete(name);
-  // All sockets of this user; where another ticket is left, they may come back with it.
+  // Closes all sockets of this user. They may reconnect with another ticket, if there is one.
   ctx.body = { closed: hexpush.container.get(TOKENS.phoenix).closeSockets(ticket.user) };
 };
 

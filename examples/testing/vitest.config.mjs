@@ -1,5 +1,5 @@
 //   npx vitest run --root examples/testing
 import { defineConfig } from "vitest/config";
 
-// Processes, not threads: uWebSockets.js ends a process in which a thread with an open server ends.
+// Use processes, not threads: uWebSockets.js aborts the process if a thread ends with an open server.
 export default defineConfig({ test: { include: ["*.test.mjs"], pool: "forks" } });

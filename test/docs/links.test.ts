@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
 import { blocksOf, pages, readPage } from "./markdown.js";
@@ -17,20 +17,41 @@ function anchorsOf(page: string): Set<string> {
   );
 }
 
-function brokenLinks(page: string): string[] {
+/** The links of a page to files of the repository: target from the root, and anchor. */
+function linksOf(page: string) {
   const blocks = blocksOf(readPage(page));
   const prose = blocks.reduce((rest, block) => rest.replace(block.text, ""), readPage(page));
-  const links = [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => target);
-  return links.filter((link) => {
-    if (/^https?:/.test(link)) return false;
+  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = ""]) => {
+    if (/^https?:/.test(link)) return [];
     const [path = "", anchor] = link.split("#");
-    const target = path === "" ? page : join(dirname(page), path);
+    return [{ link, anchor, target: path === "" ? page : join(dirname(page), path) }];
+  });
+}
+
+function brokenLinks(page: string): string[] {
+  const broken = linksOf(page).filter(({ target, anchor }) => {
     if (!existsSync(join(root, target))) return true;
     if (anchor === undefined || statSync(join(root, target)).isDirectory()) return false;
     return !anchorsOf(target).has(anchor);
   });
+  return broken.map(({ link }) => link);
+}
+
+/** What package.json publishes; every page is part of that. */
+const { files } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  files: string[];
+};
+
+function isPublished(target: string): boolean {
+  return files.some((file) => target === file || target.startsWith(`${file}/`));
 }
 
 it.each(pages)("every link of %s leads somewhere", (page) => {
   expect(brokenLinks(page)).toEqual([]);
+});
+
+it.each(pages)("every link of %s leads to a file that is published with it", (page) => {
+  expect(isPublished(page)).toBe(true);
+  const targets = linksOf(page).map(({ target }) => target);
+  expect(targets.filter((target) => !isPublished(target))).toEqual([]);
 });
