@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Revocation, RevocationInput } from "../../src/application/revocation.js";
 import { Revocations } from "../../src/application/revocations.js";
+import { cpuTimeMs } from "../support/cpu-time.js";
 
 const NOW = 1_790_000_000;
 
@@ -106,7 +107,7 @@ describe("Revocations", () => {
 
   it("keeps 100,000 where nothing else is said, and stays quick", () => {
     const { clock, revocations } = create();
-    const started = performance.now();
+    const started = cpuTimeMs();
     let refused = 0;
     for (let at = 0; at < 100_000; at++) {
       if (!revocations.revoke({ tokenId: `${at}`, until: NOW + 1 + at }).ok) refused++;
@@ -116,7 +117,7 @@ describe("Revocations", () => {
     clock.now = NOW + 50_000;
     expect(revocations.revoke({ tokenId: "x" }).ok).toBe(true);
     expect(revocations.entries()).toHaveLength(50_001);
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(cpuTimeMs() - started).toBeLessThan(5000);
   });
 
   it("is the same after its entries were loaded elsewhere", () => {

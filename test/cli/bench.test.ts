@@ -137,7 +137,7 @@ describe("hexpush bench", () => {
     const main = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
     const script = `ulimit -n 300; exec "${process.execPath}" "${main}" bench ${url} --subscribers 400`;
     const [code, stderr] = await new Promise<[unknown, string]>((resolve) => {
-      execFile("bash", ["-c", script], { timeout: 20_000 }, (error, _stdout, text) => {
+      execFile("bash", ["-c", script], { timeout: 55_000 }, (error, _stdout, text) => {
         resolve([error?.code, text]);
       });
     });

@@ -58,7 +58,7 @@ it.each(["websocket", "sse"])("the package's client runs in Node, over %s", asyn
   );
   // It ends by itself: a client that has disconnected holds nothing open.
   const args = ["consumer.js", server.url, transport];
-  const { stdout } = await run(process.execPath, args, { cwd: folder, timeout: 15_000 });
+  const { stdout } = await run(process.execPath, args, { cwd: folder, timeout: 55_000 });
 
   expect(stdout).toBe(`${transport} 1\n`);
 });

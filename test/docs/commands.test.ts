@@ -54,7 +54,7 @@ interface Output {
 }
 
 function bash(script: string): Promise<Output> {
-  const options = { cwd: root, env: cleanEnvironment(), maxBuffer: 1 << 24, timeout: 15_000 };
+  const options = { cwd: root, env: cleanEnvironment(), maxBuffer: 1 << 24, timeout: 55_000 };
   return new Promise((resolve) => {
     execFile("bash", ["-c", `set -o pipefail\n${script}`], options, (error, stdout, stderr) => {
       resolve({ stdout, stderr, code: typeof error?.code === "number" ? error.code : 0 });

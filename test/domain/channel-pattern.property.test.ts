@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ChannelPattern, ChannelPatterns } from "../../src/domain/channel-pattern.js";
+import { cpuTimeMs } from "../support/cpu-time.js";
 
 // Few characters, so that names meet patterns; the halves of a pair stand alone and together.
 const unit = fc.constantFrom("a", "b", ".", ":", "\ud83d", "\ude00");
@@ -93,9 +94,9 @@ describe("ChannelPattern", () => {
         `*${"a".repeat(Math.min(size, 200))}b*`,
         `${"*".repeat(size)}b`,
       ];
-      const begun = performance.now();
+      const begun = cpuTimeMs();
       for (const text of hostile) expect(new ChannelPattern(text).matches(channel)).toBe(false);
-      expect(performance.now() - begun).toBeLessThan(1000);
+      expect(cpuTimeMs() - begun).toBeLessThan(1000);
     }
   });
 

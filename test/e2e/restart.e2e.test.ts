@@ -21,7 +21,8 @@ async function start(options: ServerOptions = {}): Promise<TestServer> {
 
 describe.each(["SIGTERM", "SIGINT"] as const)("a server that gets %s", (signal) => {
   it("answers a request in flight and takes no new connection", async () => {
-    const [server, twin] = await Promise.all([start(), start()]);
+    const patient = { env: { HEXPUSH_DRAIN_TIMEOUT: "3600" } };
+    const [server, twin] = await Promise.all([start(patient), start(patient)]);
     const idle = newPublisher(server);
     expect((await idle.get("/health/ready")).status).toBe(200);
     const upload = await SlowUpload.begin(server.port, { channel: "c", event: "e", data: "slow" });

@@ -130,14 +130,12 @@ describe("a stop with open streams", () => {
     const streams = await Promise.all(Array.from({ length: 120 }, () => listen(["a"])));
     await Promise.all(streams.map((stream) => stream.named("position")));
     const keptOpen = await SseClient.connect(port, "/health/live");
-    const started = performance.now();
     const stopped = hexpush.stop(5);
     for (const stream of streams) {
       expect(await stream.named("closed")).toMatchObject({ code: 1012 });
       await within(stream.closed, "the end");
     }
     await within(stopped, "the stop");
-    expect(performance.now() - started).toBeLessThan(5_000);
     keptOpen.close();
   });
 

@@ -41,7 +41,7 @@ const SCRIPT = fileURLToPath(new URL("costs.mjs", import.meta.url));
 const run = promisify(execFile);
 
 async function measure(kind: Kind): Promise<Figures> {
-  const { stdout } = await run(process.execPath, [SCRIPT, kind], { timeout: 50_000 });
+  const { stdout } = await run(process.execPath, [SCRIPT, kind], { timeout: 140_000 });
   return JSON.parse(stdout) as Figures;
 }
 

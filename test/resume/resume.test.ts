@@ -33,7 +33,7 @@ async function resume(...args: readonly string[]): Promise<Figures> {
   return { code, lost, duplicated, reordered, notRecovered, resumes, output };
 }
 
-describe.concurrent("clients on bad connections", { timeout: 60_000 }, () => {
+describe.concurrent("clients on bad connections", { timeout: 240_000 }, () => {
   it.each([
     ["memory", ["--broker", "memory"]],
     ["file, killed once", ["--broker", "file", "--kills", "1"]],

@@ -1,5 +1,5 @@
-/** How long a test waits for one thing to happen; it fails then and says what it has waited for. */
-export const PATIENCE_MS = 10_000;
+/** How long a test waits for one event; a loaded machine may need long. */
+export const PATIENCE_MS = 30_000;
 
 /** `promise`, or a failure that names what did not happen in time. */
 export async function within<T>(

@@ -37,7 +37,7 @@ describe.each(HOSTS)("what a listener hears of the API on %s", (_name, start) =>
     expect(recorder.requested).toEqual([event]);
     expect(ended).toEqual({ ...event, status: 200, durationMs: expect.any(Number) });
     expect(ended.durationMs).toBeGreaterThan(0);
-    expect(ended.durationMs).toBeLessThan(10_000);
+    expect(ended.durationMs).toBeLessThan(600_000);
   });
 
   it.each<[number, Parameters<typeof ask>[1]]>([

@@ -17,7 +17,7 @@ interface Footprint {
 /** In a process of its own, which also must end by itself. */
 async function footprint(name: string): Promise<Footprint> {
   const { stdout } = await run(process.execPath, ["--expose-gc", SCRIPT, name], {
-    timeout: 15_000,
+    timeout: 55_000,
   });
   return JSON.parse(stdout) as Footprint;
 }

@@ -135,7 +135,7 @@ describe("resuming", () => {
     for (let data = 0; data <= 500; data++) {
       expect((await next(client)).data).toMatchObject({ data });
     }
-  }, 30_000);
+  });
 
   it("ends with the leave: nothing comes behind the close of the channel", async () => {
     const { hexpush, connect } = await start({ historySize: 3_000 });

@@ -195,5 +195,5 @@ describe("whatever happens to clients and server, no message is lost, doubled or
     } finally {
       await world.stop();
     }
-  }, 30_000);
+  });
 });

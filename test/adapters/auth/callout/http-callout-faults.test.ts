@@ -199,10 +199,8 @@ describe("a question that does not get through", () => {
     const { url, asked } = await application(() => {});
     const start = performance.now();
     expect(await denied(url, { timeoutMs: 250 })).toEqual(["no answer within 0.25 s"]);
-    const took = performance.now() - start;
     expect(asked).toHaveLength(2);
-    expect(took).toBeGreaterThan(499);
-    expect(took).toBeLessThan(2000);
+    expect(performance.now() - start).toBeGreaterThan(499);
   });
 
   it.each([
