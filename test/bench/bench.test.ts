@@ -17,7 +17,7 @@ function bench(...args: string[]) {
 const file = (name: string) => join(directory, name);
 
 it("the bench measures hexpush beside the floor, and every delivery arrives", {
-  timeout: 150_000,
+  timeout: 600_000,
 }, () => {
   const workloads = ["--only", "post,batch,channels-1k,steady,start"];
   const { status, stdout, stderr } = bench(
