@@ -21,6 +21,8 @@ describe("the tier of a test file", () => {
   it.each([
     ["quick", `import { it } from "vitest";`],
     ["slow", `import { spawn } from "node:child_process";`],
+    ["slow", `import { connect } from "node:net";`],
+    ["slow", "await fetch(server.url);"],
     ["built", `const MAIN = new URL("../dist/main.js", import.meta.url);`],
     ["built", "spawn(process.execPath, ['dist/main.js']);"],
     ["built", `import { createHexpush } from "hexpush";`],

@@ -5,7 +5,7 @@ import { dirname, join, relative, resolve, sep } from "node:path";
  * What a test file needs, from the cheapest tier to the dearest. It is derived from the file and
  * from the test modules that it uses; a comment `// @tier NAME: reason` overrides that.
  * - `quick`: nothing but the sources. `npm run test:quick` runs this tier.
- * - `slow`: other processes, whole servers (`*.e2e.test.ts`), or much time.
+ * - `slow`: other processes, connections, whole servers (`*.e2e.test.ts`), or much time.
  * - `built`: the build in dist/.
  * - `browser`: the build, and Chromium.
  */
@@ -16,6 +16,7 @@ export type Tier = (typeof TIERS)[number];
 /** Comment in a test file that names its tier, for instance because it takes much time. */
 const EXPLICIT = /^\/\/ @tier (\w+): \S/m;
 const PROCESSES = /["']node:(?:child_process|cluster)["']/;
+const NETWORK = /["'](?:node:(?:net|http|https|tls)|ws|koa)["']|\bfetch\(/;
 const END_TO_END = /\.e2e\.test\.ts$/;
 /** A path into dist/, or the package by its own name, whose exports are in dist/. */
 const BUILD = /["'`/]dist\/|(?:from|import|import\()\s*["']hexpush(?:\/\w+)?["']/;
@@ -54,7 +55,7 @@ function tierOf(test: string, root: string, read: (path: string) => SourceFile):
   const matches = (pattern: RegExp): boolean => texts.some((text) => pattern.test(text));
   if (matches(BROWSER)) return "browser";
   if (matches(BUILD)) return "built";
-  return matches(PROCESSES) || END_TO_END.test(test) ? "slow" : "quick";
+  return matches(PROCESSES) || matches(NETWORK) || END_TO_END.test(test) ? "slow" : "quick";
 }
 
 interface SourceFile {
