@@ -87,10 +87,16 @@ async function memoryRun() {
   const { subscribers, opening } = await openSubscribers(run, job.sockets);
   const after = await settledMemory();
   const all = [...earlier, ...subscribers];
-  await heartbeat(run, all);
+  await checkAlive(all);
   for (const subscriber of all) subscriber.close();
   const idle = { bytesPerSocket: (after - before) / job.sockets, before, after };
   return { phases: { idle, open: opening } };
+}
+
+/** Each has joined, and is still open: a heartbeat says so, or a push if there are no heartbeats. */
+async function checkAlive(subscribers) {
+  if (run.dialect.heartbeat !== undefined) return heartbeat(run, subscribers);
+  return withPushers(run, 1, ([pusher]) => prove(run, subscribers, pusher));
 }
 
 /** Connects and joins on a server that has seen some thousand before, and compiled what it needs. */
@@ -99,7 +105,7 @@ async function connectRun() {
   for (const subscriber of warm) subscriber.close();
   await sleep(CLOSED_MS);
   const { subscribers, opening } = await openSubscribers(run, job.sockets);
-  await heartbeat(run, subscribers);
+  await checkAlive(subscribers);
   for (const subscriber of subscribers) subscriber.close();
   return { phases: { open: opening } };
 }

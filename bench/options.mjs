@@ -4,15 +4,16 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { SERVERS } from "./servers.mjs";
-import { scenarios } from "./workloads.mjs";
+import { SSE, scenarios } from "./workloads.mjs";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 
-const WORKLOADS = scenarios({ quick: false, maxSockets: 1 }).map(({ name }) => name);
+const WORKLOADS = [...scenarios({ quick: false, maxSockets: 1 }).map(({ name }) => name), SSE];
 
 const USAGE = `npm run bench -- [options]
   --quick              few iterations, fewer sockets, one round: does it run at all?
   --only NAME,...      these workloads only: ${WORKLOADS.join(", ")}
+                       (${SSE}: the three of event streams, and hexpush's WebSockets beside them)
   --servers NAME,...   these servers only: ${Object.keys(SERVERS).join(", ")}
   --other DIRECTORY    hexpush as built there too, as hexpush-other: another version of it
   --rounds N           interleaved rounds, 3 unless told

@@ -29,6 +29,7 @@ export const PEERS = {
   nchan: {
     title: "nchan (nginx)",
     dialect: "nchan",
+    streamDialect: "nchan-stream",
     scratch: true,
     tidy: true,
     command: (port, directory) => {

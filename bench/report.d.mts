@@ -60,6 +60,7 @@ export interface Shown {
 
 export function medianOf(figures: readonly number[]): number;
 export function mainRows(shown: Shown): string[][];
+export function streamRows(shown: Shown): string[][];
 export function generatorRows(shown: Shown): string[][];
 export function disturbance(results: Results): string;
 export function reached(results: Results): { ok: boolean; text: string; figure: string }[];

@@ -62,25 +62,51 @@ export function medianOf(figures) {
 
 /** Rows of cells, the servers' names first; rows without a figure of these servers are left out. */
 export function mainRows({ results, scenarios, servers }) {
-  const rows = [["median (times the floor)", ...servers]];
-  for (const row of ROWS) {
-    const scenario = scenarios.find(({ name }) => name === row.scenario);
-    if (!scenario) continue;
-    const cells = servers.map((server) => cell(results, server, row));
-    if (cells.every((text) => text === NOTHING)) continue;
-    rows.push([labelOf(row, scenario), ...cells]);
-  }
-  return rows;
+  const rows = ROWS.filter(({ websocket }) => websocket === undefined);
+  const cells = (row) => servers.map((server) => cell(results, server, row));
+  return [["median (times the floor)", ...servers], ...labelled(rows, scenarios, cells)];
 }
+
+/** The same of event streams: hexpush's WebSockets first, then each server that has streams. */
+export function streamRows({ results, scenarios, servers }) {
+  const rows = ROWS.filter(({ websocket }) => websocket !== undefined);
+  const withStreams = servers.filter((server) =>
+    rows.some((row) => results.median(server, row) !== undefined),
+  );
+  const cells = (row) => [
+    cell(results, HEXPUSH, row.websocket, { scale: row.scale, of: HEXPUSH }),
+    ...withStreams.map((server) =>
+      cell(results, server, row, { of: HEXPUSH, ofRow: row.websocket }),
+    ),
+  ];
+  return [
+    ["event streams: median (times hexpush's WebSocket)", "hexpush WebSocket", ...withStreams],
+    ...labelled(rows, scenarios, cells),
+  ];
+}
+
+/** Without the rows that have no figure. */
+function labelled(rows, scenarios, cellsOf) {
+  return rows.flatMap((row) => {
+    const scenario = scenarios.find(({ name }) => name === row.scenario);
+    if (!scenario) return [];
+    const cells = cellsOf(row);
+    return cells.every((text) => text === NOTHING) ? [] : [[labelOf(row, scenario), ...cells]];
+  });
+}
+
+const HEXPUSH = "hexpush";
 
 const NOTHING = "-";
 
-function cell(results, server, row) {
+/** `of`: the server, and `ofRow` the row, of the figure that it is divided by. */
+function cell(results, server, row, { scale = row.scale ?? 1, of = "floor", ofRow = row } = {}) {
   const median = results.median(server, row);
   if (median === undefined) return NOTHING;
   if (row.kept && !results.kept(server, row)) return "too much";
-  const ratio = server === "floor" ? undefined : results.ratio(server, "floor", row);
-  const figure = significant(median * (row.scale ?? 1));
+  const isItself = server === of && row === ofRow;
+  const ratio = isItself ? undefined : results.ratio(server, of, row, ofRow);
+  const figure = significant(median * scale);
   return ratio === undefined ? figure : `${figure} (${ratio.toFixed(2)})`;
 }
 

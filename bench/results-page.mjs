@@ -1,5 +1,13 @@
 // RESULTS.md, of a run.
-import { disturbance, generatorRows, lagRows, mainRows, reached, waitRows } from "./report.mjs";
+import {
+  disturbance,
+  generatorRows,
+  lagRows,
+  mainRows,
+  reached,
+  streamRows,
+  waitRows,
+} from "./report.mjs";
 
 /** `failures` are sentences; `chart` is the chart's file, as the page links it. */
 export function resultsPage({ run, results, chart }) {
@@ -15,6 +23,14 @@ export function resultsPage({ run, results, chart }) {
     "CPU time is the server's, from the operating system. In brackets: how many times the floor's. `too much`: the server could not bear the rate that it was offered.",
     markdownTable(mainRows({ results, scenarios, servers: peers })),
   ];
+  const streams = streamRows({ results, scenarios, servers });
+  if (streams.length > 1) {
+    sections.push(
+      "## Event streams (SSE)",
+      "In brackets: how many times the figure of hexpush's WebSockets.",
+      markdownTable(streams),
+    );
+  }
   // So few iterations say nothing about a target.
   const targets = about.quick ? [] : reached(results);
   if (targets.length > 0) sections.push("## Targets", targetTable(targets));

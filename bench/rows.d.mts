@@ -3,4 +3,9 @@ export const ROWS: readonly {
   readonly phase: string;
   readonly metric: string;
   readonly chart?: string;
+  readonly websocket?: {
+    readonly scenario: string;
+    readonly phase: string;
+    readonly metric: string;
+  };
 }[];

@@ -3,6 +3,8 @@
 // - `label`: a text, or a function that makes it of the scenario as it was run;
 // - `scale`: from the metric's unit to the row's;
 // - `chart`: the title of the row's panel in the chart, where it has one, with `unit` behind figures;
+// - `websocket`: the row of hexpush's WebSockets that event streams are compared with, in a table of
+//   their own;
 // - `kept`: the figure means nothing where the server could not bear the rate that it was offered.
 
 const thousands = (number) => number.toLocaleString("en");
@@ -32,6 +34,30 @@ const fanout = (scenario, size) => [
   cpu(scenario, "x16", "  16 pushes in flight", {
     chart: `A delivery to ${size}, 16 pushes in flight`,
     unit: "µs",
+  }),
+];
+
+const streams = ({ sockets }) => `${thousands(sockets)} streams`;
+
+/** A row of event streams, compared with the same figure of WebSockets. */
+const stream = (scenario, phase, label, { metric = "cpuUs", ...more } = {}) => ({
+  ...{ scenario: `sse-${scenario}`, phase, metric, label, ...more },
+  websocket: { scenario, phase, metric },
+});
+
+const STREAMS = [
+  stream(
+    "fanout-1k",
+    "one",
+    (s) => `CPU µs a delivery, ${streams(s)}, each push once the last has arrived`,
+  ),
+  stream("fanout-1k", "x16", "  16 pushes in flight"),
+  stream("connect", "open", "CPU µs a connect"),
+  stream("connect", "open", "  connects a second (more is better)", { metric: "perSecond" }),
+  stream("memory", "open", "CPU µs of each of the first 10,000, on a fresh server"),
+  stream("memory", "idle", (s) => `KiB an idle stream, ${streams(s)}`, {
+    metric: "bytesPerSocket",
+    scale: 1 / 1024,
   }),
 ];
 
@@ -120,6 +146,7 @@ export const ROWS = [
     label: "  connects and joins a second (more is better)",
   },
   cpu("memory", "open", "CPU µs of each of the first 10,000, on a fresh server"),
+  ...STREAMS,
   {
     scenario: "start",
     phase: "ready",

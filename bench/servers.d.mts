@@ -15,4 +15,7 @@ export interface RunningServer {
 
 export const SERVERS: Readonly<Record<string, { readonly missing?: () => string | undefined }>>;
 
-export function startServer(name: string): Promise<RunningServer>;
+export function startServer(
+  name: string,
+  options?: { readonly streams?: boolean },
+): Promise<RunningServer>;

@@ -16,13 +16,18 @@ import { PEERS } from "./peers.mjs";
 const local = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /**
- * The catalogue. To add a peer, add an entry: `args` are Node's arguments (or `command`, for
- * another program), `env` what it needs to listen on 127.0.0.1 and the given port, and a fresh
- * directory where it asks for one (`scratch`), and a second port where it takes pushes on another
- * (`pushesApart`), `tidy` where it is several processes, `dialect` its protocol where that is not Phoenix's, `missing` a sentence where it
- * cannot run here, `only` the workloads that it is there for, `versions` what it is made of.
+ * The catalogue. To add a peer, add an entry:
+ * - `args` are Node's arguments, or `command` starts another program;
+ * - `env` is what it needs to listen on 127.0.0.1 and the given port; it also gets a fresh directory
+ *   if `scratch` is set, and a second port for pushes if `pushesApart` is;
+ * - `tidy` is set if it is several processes;
+ * - `dialect` is its protocol if that is not Phoenix's, `streamDialect` that of its event streams if
+ *   it has them;
+ * - `missing` returns a sentence if it cannot run here;
+ * - `only` are the workloads that it is measured with, `versions` what it is made of.
  */
 const HEXPUSH = {
+  streamDialect: "event-stream",
   args: [local("../dist/main.js"), "serve"],
   env: (port) => ({
     HEXPUSH_HOST: "127.0.0.1",
@@ -73,7 +78,10 @@ export const SERVERS = {
     args: ["dist/main.js", "serve"],
     missing: () =>
       existsSync(SERVERS["hexpush-other"].args[0]) ? undefined : "--other names no built checkout",
-    only: ["fanout-1k", "channels-1k", "post", "batch", "post-1k", "memory", "connect"],
+    only: [
+      ...["fanout-1k", "channels-1k", "post", "batch", "post-1k", "memory", "connect"],
+      ...["sse-fanout-1k", "sse-memory", "sse-connect"],
+    ],
   },
   ...PEERS,
 };
@@ -126,10 +134,19 @@ export function launch(command, { cpu, env = {}, stdio }) {
   return child;
 }
 
-/** Starts a server of the catalogue and resolves once it accepts connections. */
+/**
+ * Starts a server of the catalogue and resolves once it accepts connections. With `streams` the
+ * generator opens event streams to it.
+ */
 export async function startServer(
   name,
-  { cpu, collectable = false, isUp = SERVERS[name].isUp ?? accepts, everyMs = 25 } = {},
+  {
+    cpu,
+    collectable = false,
+    streams = false,
+    isUp = SERVERS[name].isUp ?? accepts,
+    everyMs = 25,
+  } = {},
 ) {
   const server = SERVERS[name];
   const port = await lastingPort();
@@ -168,7 +185,8 @@ export async function startServer(
     name,
     /** What the generator must know of it; the signal to collect garbage is for Node alone. */
     job: {
-      ...{ port, pushPort, pid: child.pid, dialect: server.dialect },
+      ...{ port, pushPort, pid: child.pid },
+      dialect: streams ? server.streamDialect : server.dialect,
       collectable: collectable && server.command === undefined,
     },
     /** From its start until it was seen to be up. */

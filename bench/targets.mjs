@@ -163,18 +163,55 @@ const FEATURES = [
   })),
 ];
 
-/** Where another build is in the run (`--other`). */
+/** Issue 12's, of event streams. Another server's figure for another row is `of` with `over`. */
+const STREAMS = [
+  {
+    text: "event streams: CPU per delivery, 1,000 streams, one push at a time: at most 1.5 times hexpush's WebSockets",
+    row: row("sse-fanout-1k", "one"),
+    over: ONE,
+    atMost: 1.5,
+  },
+  { text: "  below nchan", row: row("sse-fanout-1k", "one"), of: "nchan", atMost: 1 },
+  {
+    text: "  16 pushes in flight: at most 1.5 times",
+    row: row("sse-fanout-1k", "x16"),
+    over: X16,
+    atMost: 1.5,
+  },
+  { text: "  below nchan", row: row("sse-fanout-1k", "x16"), of: "nchan", atMost: 1 },
+  {
+    text: "event streams: CPU per connect: at most 1.5 times hexpush's WebSockets",
+    row: row("sse-connect", "open"),
+    over: row("connect", "open"),
+    atMost: 1.5,
+  },
+  {
+    text: "event streams: bytes of memory per idle stream: at most 3,072",
+    row: row("sse-memory", "idle", "bytesPerSocket"),
+    atMost: 3_072,
+  },
+];
+
+/** Issue 12's, where another build is in the run (`--other`). */
 const OTHER = [
-  ["fanout-1k", "one", "CPU per delivery without history: at most 1.05 times the other build's"],
-  ["fanout-1k", "x16", "  16 pushes in flight"],
-  ["post", "x32", "CPU per POST without history: at most 1.05 times the other build's"],
-  ["post-1k", "x32", "  over 1,000 channels"],
-].map(([scenario, phase, text]) => ({
+  ["fanout-1k", "one", "cpuUs", "against the other build: CPU per delivery: at most 1.05 times"],
+  ["fanout-1k", "answered", "cpuUs", "  each push once the last is answered"],
+  ["fanout-1k", "x16", "cpuUs", "  16 pushes in flight"],
+  ["channels-1k", "x16", "cpuUs", "  CPU per push, 1,000 channels of one subscriber"],
+  ["post", "x32", "cpuUs", "  CPU per POST"],
+  ["post-1k", "x32", "cpuUs", "  CPU per POST, over 1,000 channels"],
+  ["batch", "x32", "cpuUs", "  CPU per push in batches of 100"],
+  ["memory", "idle", "bytesPerSocket", "  memory per idle joined socket"],
+  ["connect", "open", "cpuUs", "  CPU per connect and join"],
+  ["sse-fanout-1k", "one", "cpuUs", "  CPU per delivery to event streams, one push at a time"],
+  ["sse-fanout-1k", "x16", "cpuUs", "  16 pushes in flight"],
+  ["sse-connect", "open", "cpuUs", "  CPU per connect of an event stream"],
+  ["sse-memory", "idle", "bytesPerSocket", "  memory per idle event stream"],
+].map(([scenario, phase, metric, text]) => ({
   text,
-  row: row(scenario, phase),
+  row: row(scenario, phase, metric),
   atMost: 1.05,
-  server: "hexpush-no-history",
   of: "hexpush-other",
 }));
 
-export const TARGETS = [...SPEED, ...FEATURES, ...OTHER];
+export const TARGETS = [...SPEED, ...FEATURES, ...STREAMS, ...OTHER];

@@ -9,11 +9,16 @@
 // with an unmeasured one of the same kind before it (`warm`). `napMs` is how long the generator
 // naps between reads, `sampleEvery` and `lazyMs` are drive.mjs's.
 //
+// `sse`: the subscribers are event streams (server-sent events), which are compared with hexpush's
+// WebSockets in the scenario that this names;
 // `servers`: those that it is for, where it is not for all; `unhurried`: left out of a quick run,
 // unless it is asked for by name; `halfRateOf`: the rate of its phases is half of what that server
 // bears in that scenario and phase.
 
 const HEXPUSH_ONLY = ["hexpush", "hexpush-no-history", "hexpush-file", "hexpush-other"];
+const WITH_STREAMS = ["hexpush", "hexpush-other", "nchan"];
+/** `--only sse`: all scenarios of event streams, and what they are compared with. */
+export const SSE = "sse";
 /** More sockets would take minutes to open. */
 const MOST_SOCKETS = 100_000;
 
@@ -69,6 +74,21 @@ export function scenarios({ quick, maxSockets }) {
   // The same as others at another size: no need for it where the question is whether it runs.
   const scale = { servers: ["floor", "hexpush"], unhurried: true };
   const posts = { sockets: 0, channels: 1, warmRoute };
+  const memory = (size) => ({
+    kind: "memory",
+    collectable: true,
+    channels: 1,
+    before: quick ? 100 : 500,
+    steadyLooks: quick ? 3 : 10,
+    ...size,
+  });
+  const connect = {
+    name: "connect",
+    kind: "connect",
+    channels: 1,
+    before: quick ? 500 : 5_000,
+    sockets: sockets(10_000),
+  };
   return [
     fanout(1_000, [
       phase("one", 1, 200, 2, 30, 0.5),
@@ -134,26 +154,37 @@ export function scenarios({ quick, maxSockets }) {
       seconds: 60,
       steadyLooks: quick ? 3 : 10,
     },
+    memory({ name: "memory", sockets: sockets(10_000) }),
+    memory({ name: "memory-most", sockets: quick ? Math.ceil(most / 10) : most, ...scale }),
+    connect,
+    // As on WebSockets, so that the ratio tells only of the transport.
     ...[
-      { name: "memory", sockets: sockets(10_000) },
-      { name: "memory-most", sockets: quick ? Math.ceil(most / 10) : most, ...scale },
-    ].map((size) => ({
-      kind: "memory",
-      collectable: true,
-      channels: 1,
-      before: quick ? 100 : 500,
-      steadyLooks: quick ? 3 : 10,
-      ...size,
+      fanout(1_000, [phase("one", 1, 200, 2, 30, 0.5), phase("x16", 16, 3_200, 2, 160, 0.5)]),
+      memory({ name: "memory", sockets: sockets(10_000) }),
+      connect,
+    ].map((scenario) => ({
+      ...scenario,
+      name: `sse-${scenario.name}`,
+      sse: scenario.name,
+      servers: WITH_STREAMS,
     })),
-    {
-      name: "connect",
-      kind: "connect",
-      channels: 1,
-      before: quick ? 500 : 5_000,
-      sockets: sockets(10_000),
-    },
     { name: "start", kind: "start", starts: quick ? 1 : 5 },
   ];
+}
+
+/**
+ * The scenarios of a run. `only` are names, and SSE, which brings the WebSocket scenarios that event
+ * streams are compared with: those are measured on the builds of hexpush alone, unless they are
+ * named too.
+ */
+export function selectScenarios(all, { only, quick }) {
+  if (only === undefined) return all.filter(({ unhurried }) => !(quick && unhurried));
+  const streams = only.includes(SSE) ? all.filter(({ sse }) => sse !== undefined) : [];
+  return all.flatMap((scenario) => {
+    if (only.includes(scenario.name) || streams.includes(scenario)) return [scenario];
+    const isCompared = streams.some(({ sse }) => sse === scenario.name);
+    return isCompared ? [{ ...scenario, servers: ["hexpush", "hexpush-other"] }] : [];
+  });
 }
 
 /** The scenario with the rate of its phases told, in pushes a second. */

@@ -13,13 +13,14 @@ import {
   mainRows,
   medianOf,
   Results,
+  streamRows,
   table,
   targetLines,
   waitRows,
 } from "../bench/report.mjs";
 import { resultsPage } from "../bench/results-page.mjs";
 import { launch, SERVERS, startServer, timeToReady } from "../bench/servers.mjs";
-import { scenarios as allScenarios, withRate } from "../bench/workloads.mjs";
+import { scenarios as allScenarios, selectScenarios, withRate } from "../bench/workloads.mjs";
 
 // What a server or the generator needs besides a workload's sockets: files, push connections, and
 // the sockets that the memory workloads open beforehand.
@@ -35,19 +36,17 @@ async function measureAll() {
   if (process.platform !== "linux")
     stopWith("The benchmark reads /proc, so it runs on Linux only.");
   await buildFirst();
+  const [serverCpu, generatorCpu] = pinning();
+  const maxSockets = descriptorLimit() - SPARE_DESCRIPTORS;
+  const every = allScenarios({ quick: options.quick, maxSockets });
+  const scenarios = selectScenarios(every, options);
   const servers = options.servers.filter((name) => {
+    if (!scenarios.some((scenario) => takesPart(name, scenario))) return false;
     const missing = SERVERS[name].missing?.();
     if (missing) console.log(`${name} is left out: ${missing}`);
     return !missing;
   });
   if (servers.length === 0) stopWith("No server to measure.");
-
-  const [serverCpu, generatorCpu] = pinning();
-  const maxSockets = descriptorLimit() - SPARE_DESCRIPTORS;
-  const every = allScenarios({ quick: options.quick, maxSockets });
-  const scenarios = every.filter(({ name, unhurried }) =>
-    options.only ? options.only.includes(name) : !(options.quick && unhurried),
-  );
   if (maxSockets < 10_000) {
     console.log(`The open-file limit allows ${maxSockets} sockets; 10,000 are cut down to that.`);
   }
@@ -70,15 +69,17 @@ async function measureAll() {
       // Each round begins with another server, so that none always runs in another one's wake.
       for (let i = 0; i < servers.length; i++) {
         const server = servers[(i + round) % servers.length];
-        const isFor = SERVERS[server].only?.includes(scenario.name) !== false;
-        if (isFor && scenario.servers?.includes(server) !== false) {
-          await measure(server, scenario, round);
-        }
+        if (takesPart(server, scenario)) await measure(server, scenario, round);
       }
     }
   }
   const seconds = Math.round((Date.now() - begin) / 1000);
   return { about: { ...about, seconds }, scenarios, servers, runs: results.toJSON(), failures };
+
+  function takesPart(server, scenario) {
+    const isFor = SERVERS[server].only?.includes(scenario.name) !== false;
+    return isFor && scenario.servers?.includes(server) !== false;
+  }
 
   /** One fresh server, one generator, one scenario. */
   async function measure(name, scenario, round) {
@@ -107,9 +108,14 @@ async function measureAll() {
       name: _,
       servers: __,
       halfRateOf: ___,
+      sse,
       ...work
     } = paced ? withRate(scenario, rate) : scenario;
-    const server = await startServer(name, { cpu: serverCpu, collectable: work.collectable });
+    const server = await startServer(name, {
+      cpu: serverCpu,
+      collectable: work.collectable,
+      streams: sse !== undefined,
+    });
     said.output = server.output;
     try {
       const outcome = await generate({ ...work, ...server.job }, generatorCpu);
@@ -149,6 +155,7 @@ function report(measured) {
   const targets = about.quick ? [] : targetLines(results);
   const parts = [
     table(mainRows(shown)),
+    table(streamRows(shown)),
     table(generatorRows(shown)),
     table(lagRows(shown)),
     disturbance(results),

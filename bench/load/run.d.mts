@@ -1,8 +1,9 @@
 import type { ServerJob } from "../servers.mjs";
+import type { EventCounter } from "./event-counter.mjs";
 import type { FrameCounter } from "./frames.mjs";
 
 export interface Subscriber {
-  readonly counter: FrameCounter;
+  readonly counter: FrameCounter | EventCounter;
   close(): void;
 }
 

@@ -1,10 +1,8 @@
-// One client socket: connects, joins its channel, and counts what arrives.
+// One client socket: a WebSocket or an event stream that joins its channel, and counts what arrives.
 import { connect } from "node:net";
+import { EventCounter } from "./event-counter.mjs";
 import { FrameCounter } from "./frames.mjs";
-
-// The sample key of RFC 6455 and its answer; a server cannot tell it from a fresh one.
-const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
-const ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+import { EVENT_STREAM, WEBSOCKET } from "./handshakes.mjs";
 
 // All sockets read into the same memory: each read is handled to its end before the next begins.
 const shared = Buffer.allocUnsafe(256 * 1024);
@@ -38,12 +36,15 @@ export class Subscriber {
     this.#dialect = dialect;
     this.channel = channel;
     this.#tally = tally;
-    const { ping } = dialect;
-    this.counter = new FrameCounter(ping?.length, () => this.#socket.write(ping.reply));
+    const { ping, isStream } = dialect;
+    this.counter = isStream
+      ? new EventCounter()
+      : new FrameCounter(ping?.length, () => this.#socket.write(ping.reply));
   }
 
   /** Resolves once the server has confirmed the join. */
   open({ port, localAddress }) {
+    const { request, check } = this.#dialect.isStream ? EVENT_STREAM : WEBSOCKET;
     return new Promise((resolve, reject) => {
       let head = "";
       const fail = (error) => {
@@ -57,7 +58,7 @@ export class Subscriber {
         resolve();
       };
       this.counter.onText = (text) => {
-        const next = this.#dialect.join(text, this.channel);
+        const next = this.#dialect.join?.(text, this.channel);
         if (next === "joined") joined();
         else if (next !== undefined) this.#socket.write(next);
       };
@@ -70,9 +71,7 @@ export class Subscriber {
         head += shared.latin1Slice(0, length);
         const end = head.indexOf("\r\n\r\n");
         if (end === -1) return;
-        if (!head.startsWith("HTTP/1.1 101 ") || !head.includes(ACCEPT)) {
-          return fail(new Error(`no upgrade: ${head.slice(0, 200)}`));
-        }
+        check(head.slice(0, end + 2), this.counter);
         read = frames;
         const hello = this.#dialect.hello(this.channel);
         if (hello === undefined) joined();
@@ -100,11 +99,7 @@ export class Subscriber {
       });
       this.#socket.once("error", fail);
       this.#socket.once("close", () => fail(new Error("the server closed a socket")));
-      this.#socket.write(
-        `GET ${this.#dialect.upgradePath(this.channel)} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n` +
-          "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
-          `Sec-WebSocket-Key: ${KEY}\r\n\r\n`,
-      );
+      this.#socket.write(request(this.#dialect.subscribePath(this.channel), port));
     });
   }
 

@@ -30,6 +30,11 @@ http {
       nchan_channel_id $1;
       nchan_subscriber_first_message newest;
     }
+    location ~ ^/events/(.+)$ {
+      nchan_subscriber eventsource;
+      nchan_channel_id $1;
+      nchan_subscriber_first_message newest;
+    }
     location ~ ^/pub/(.+)$ {
       nchan_publisher http;
       nchan_channel_id $1;

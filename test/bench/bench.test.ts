@@ -19,7 +19,7 @@ const file = (name: string) => join(directory, name);
 it("the bench measures hexpush beside the floor, and every delivery arrives", {
   timeout: 600_000,
 }, () => {
-  const workloads = ["--only", "post,batch,channels-1k,steady,start"];
+  const workloads = ["--only", "post,batch,channels-1k,steady,start,sse-fanout-1k"];
   const { status, stdout, stderr } = bench(
     ...["--quick", ...workloads, "--servers", "floor,hexpush", "--json", file("run.json")],
   );
@@ -29,6 +29,7 @@ it("the bench measures hexpush beside the floor, and every delivery arrives", {
   expect(stdout).toMatch(/channels of one subscriber.*\d/);
   expect(stdout).toMatch(/100 pushes a second to 100 subscribers +\d/);
   expect(stdout).toMatch(/99 in 100 within +\d.*\(\d/);
+  expect(stdout).toMatch(/CPU µs a delivery, 100 streams.* - +\d/);
   expect(stdout).toMatch(/to its first answer +\d.*\(\d/);
 
   const again = bench("--from", file("run.json"), "--results", directory);

@@ -9,12 +9,17 @@ import { SERVERS, startServer } from "../../bench/servers.mjs";
 
 const PROCESSES = { floor: 1, "koa-ws": 1, "socket-io": 1, nchan: 2, pushpin: 6 };
 
-test.for(Object.entries(PROCESSES).map(([name, processes]) => ({ name, processes })))(
-  "$name takes pushes, delivers them, and ends",
-  async ({ name, processes }, { skip }) => {
+const CASES = [
+  ...Object.entries(PROCESSES).map(([name, processes]) => ({ name, processes, streams: false })),
+  { name: "nchan", processes: PROCESSES.nchan, streams: true },
+];
+
+test.for(CASES)(
+  "$name takes pushes, delivers them, and ends (event streams: $streams)",
+  async ({ name, processes, streams }, { skip }) => {
     const missing = SERVERS[name]?.missing?.();
     if (missing !== undefined) return skip(missing);
-    const server = await startServer(name);
+    const server = await startServer(name, { streams });
     let pids: number[] = [];
     try {
       const run = new Run({ ...server.job, channels: 3 });
@@ -76,6 +81,25 @@ test.each([
     expect(dialect?.delivered(wrong, "bench:00001")).toBeUndefined();
   }
 });
+
+test.each(["event-stream", "nchan-stream"])(
+  "%s tells a right delivery from a wrong one",
+  (name) => {
+    const dialect = DIALECTS[name];
+    const push = { channel: "bench:00001", event: "order.updated", data: data(10_000_007) };
+    const delivered = (message: object) =>
+      dialect?.delivered(JSON.stringify(message), "bench:00001");
+    expect(delivered(push)).toBe(10_000_007);
+    for (const wrong of [
+      { ...push, channel: "bench:00002" },
+      { ...push, event: "another" },
+      { ...push, data: { ...push.data, urgent: true } },
+      { ...push, data: undefined },
+    ]) {
+      expect(delivered(wrong)).toBeUndefined();
+    }
+  },
+);
 
 test("nchan's answer may bear a negative number, behind 32,767 messages in a second", () => {
   const answer = (id: string) =>

@@ -6,11 +6,12 @@ import {
   Results,
   type Run,
   reached,
+  streamRows,
   table,
 } from "../../bench/report.mjs";
 import { ROWS } from "../../bench/rows.mjs";
 import { TARGETS } from "../../bench/targets.mjs";
-import { scenarios } from "../../bench/workloads.mjs";
+import { SSE, scenarios, selectScenarios } from "../../bench/workloads.mjs";
 import { madeUpRun } from "./figures.js";
 
 const shownOf = (run: Run) => ({ ...run, results: new Results(run.runs) });
@@ -77,10 +78,28 @@ describe("the table", () => {
     expect(table([["only", "a head"]])).toBe("");
   });
 
+  it("compares event streams with hexpush's WebSockets", () => {
+    const run = with_("hexpush", "sse-connect", "open", { cpuUs: 75, perSecond: 300 });
+    const [head, ...rows] = streamRows(shownOf(run));
+    // The figures of `madeUpRun` are there for all servers.
+    expect(head?.slice(1, 4)).toEqual(["hexpush WebSocket", "floor", "hexpush"]);
+    const row = (label: string) => rows.find(([text]) => text?.includes(label));
+    expect(row("CPU µs a connect")?.slice(1, 4)).toEqual(["50.0", "100 (2.00)", "75.0 (1.50)"]);
+    expect(row("connects a second")?.slice(1, 4)).toEqual(["200", "100 (0.50)", "300 (1.50)"]);
+  });
+
+  it("has a row of WebSockets for each of event streams", () => {
+    for (const { websocket } of ROWS) {
+      if (websocket !== undefined) expect(ROWS).toContainEqual(expect.objectContaining(websocket));
+    }
+  });
+
   it("shows every row of every workload that a run has", () => {
     const names = scenarios({ quick: false, maxSockets: 19_300 }).map(({ name }) => name);
     expect(new Set(ROWS.map(({ scenario }) => scenario))).toEqual(new Set(names));
-    expect(mainRows(shownOf(madeUpRun()))).toHaveLength(ROWS.length + 1);
+    const shown = shownOf(madeUpRun());
+    const heads = 2;
+    expect(mainRows(shown).length + streamRows(shown).length).toBe(ROWS.length + heads);
   });
 });
 
@@ -114,6 +133,15 @@ describe("the targets", () => {
     const at = (perSecond: number) => with_("hexpush", "batch", "x32", { perSecond });
     expect(targetOf(at(1000), batch)).toMatchObject({ ok: true, figure: "5.00" });
     expect(targetOf(at(990), batch).ok).toBe(false);
+  });
+
+  it("hold event streams against hexpush's WebSockets, and against nchan's", () => {
+    const text = "event streams: CPU per delivery, 1,000 streams, one push at a time";
+    const at = (cpuUs: number) => with_("hexpush", "sse-fanout-1k", "one", { cpuUs });
+    expect(targetOf(at(75), text)).toMatchObject({ ok: true, figure: "1.50" });
+    expect(targetOf(at(76), text)).toMatchObject({ ok: false, figure: "1.52" });
+    const nchan = reached(new Results(at(401).runs)).find((one) => one.text === "  below nchan");
+    expect(nchan).toMatchObject({ ok: false, figure: "1.00" });
   });
 
   it("let a cost grow as the floor's does", () => {
@@ -159,4 +187,31 @@ it("a disturbed run says so", () => {
   });
   expect(disturbance(new Results(disturbed.runs))).toContain("waited 20 %");
   expect(disturbance(new Results(madeUpRun().runs))).toBe("");
+});
+
+describe("the workloads of a run", () => {
+  const all = scenarios({ quick: false, maxSockets: 19_300 });
+  const select = (only: readonly string[] | undefined, quick = false) =>
+    selectScenarios(all, { only, quick });
+  const names = (only: readonly string[] | undefined, quick = false) =>
+    select(only, quick).map(({ name }) => name);
+
+  it("are all, or those that are named", () => {
+    expect(select(undefined)).toEqual(all);
+    expect(names(["post", "fanout-10"], true)).toEqual(["fanout-10", "post"]);
+    expect(names(undefined, true)).not.toContain("fanout-10");
+  });
+
+  it("are those of event streams for sse, and hexpush's WebSockets beside them", () => {
+    const selected = select([SSE]);
+    expect(selected.map(({ name, servers }) => [name, servers])).toEqual([
+      ...["fanout-1k", "memory", "connect"].map((name) => [name, ["hexpush", "hexpush-other"]]),
+      ...["sse-fanout-1k", "sse-memory", "sse-connect"].map((name) => [
+        name,
+        ["hexpush", "hexpush-other", "nchan"],
+      ]),
+    ]);
+    const memory = all.find(({ name }) => name === "memory");
+    expect(select([SSE, "memory"])).toContainEqual(memory);
+  });
 });

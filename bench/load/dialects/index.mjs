@@ -1,6 +1,8 @@
 // A dialect is all that the generator must know of a server's protocol. Everything it makes is made
 // before a measurement; while one runs, frames and answers are told by their lengths.
+import { eventStream } from "./event-stream.mjs";
 import { nchan } from "./nchan.mjs";
+import { nchanStream } from "./nchan-stream.mjs";
 import { phoenix } from "./phoenix.mjs";
 import { pushpin } from "./pushpin.mjs";
 import { socketIo } from "./socket-io.mjs";
@@ -8,10 +10,13 @@ import { socketIo } from "./socket-io.mjs";
 /**
  * @typedef {object} Dialect
  *
- * A subscriber, over one WebSocket:
- * @property {(channel: string) => string} upgradePath path and query of the upgrade
+ * A subscriber, over one WebSocket or one event stream:
+ * @property {boolean} [isStream] whether it is an event stream (server-sent events); then `hello`
+ *   returns nothing, and there is no `heartbeat` or `ping`
+ * @property {(channel: string) => string} subscribePath path and query of the upgrade, or of the
+ *   stream
  * @property {(channel: string) => Buffer | undefined} hello a frame to send once upgraded, empty
- *   where the server speaks first; where there is none, the upgrade itself is the join
+ *   if the server speaks first; undefined if the head of the answer says that the join is done
  * @property {(text: string, channel: string) => "joined" | Buffer | undefined} [join] takes each
  *   text until the join is done: "joined", or a frame to answer, or nothing of interest. Throws
  *   where the join is refused
@@ -41,4 +46,7 @@ import { socketIo } from "./socket-io.mjs";
  */
 
 /** @type {Record<string, Dialect>} */
-export const DIALECTS = { phoenix, "socket-io": socketIo, nchan, pushpin };
+export const DIALECTS = {
+  ...{ phoenix, "socket-io": socketIo, nchan, pushpin },
+  ...{ "event-stream": eventStream, "nchan-stream": nchanStream },
+};

@@ -12,7 +12,7 @@ const ANSWER =
 
 /** @type {import("./index.mjs").Dialect} */
 export const nchan = {
-  upgradePath: (channel) => `/sub/${channel}`,
+  subscribePath: (channel) => `/sub/${channel}`,
   // The upgrade is answered once the subscriber is in the channel.
   hello: () => undefined,
 

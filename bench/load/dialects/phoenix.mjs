@@ -4,7 +4,7 @@ import { clientFrame } from "../frames.mjs";
 
 /** @type {import("./index.mjs").Dialect} */
 export const phoenix = {
-  upgradePath: () => "/push_socket/websocket?vsn=2.0.0",
+  subscribePath: () => "/push_socket/websocket?vsn=2.0.0",
   hello: (channel) => clientFrame(JSON.stringify(["1", "1", channel, "phx_join", {}])),
   join(text, channel) {
     const [, ref, topic, event, payload] = JSON.parse(text);

@@ -6,7 +6,7 @@ const ANSWER = "Published\n";
 
 /** @type {import("./index.mjs").Dialect} */
 export const pushpin = {
-  upgradePath: (channel) => `/sub/${channel}`,
+  subscribePath: (channel) => `/sub/${channel}`,
   // The backend has the client told right behind the subscription.
   hello: () => Buffer.alloc(0),
   join: (text) => (text === "joined" ? text : undefined),

@@ -11,7 +11,7 @@ const JOIN_ANSWER = '431["ok"]';
 export const socketIo = {
   // The push route is the one of hexpush.
   ...phoenix,
-  upgradePath: () => "/socket.io/?EIO=4&transport=websocket",
+  subscribePath: () => "/socket.io/?EIO=4&transport=websocket",
   // A client may not speak before it has got the session's parameters.
   hello: () => Buffer.alloc(0),
   join(text, channel) {
