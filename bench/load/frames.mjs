@@ -1,5 +1,8 @@
 // Just enough of WebSocket for a generator: client frames made beforehand, server frames counted
-// by their lengths. Nothing here parses JSON while a measurement runs.
+// by their lengths. Nothing here parses JSON while a measurement runs. That is why the generator
+// does not use src/cli/phoenix-client.ts: its library copies and hands out each message, which takes
+// more CPU time than the server spends on it, so the generator would be what is measured. Joins and
+// heartbeats travel on the same sockets.
 
 const MASK = [0x5a, 0x13, 0xc4, 0x7e];
 

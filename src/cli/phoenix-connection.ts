@@ -1,13 +1,7 @@
 import type { IncomingMessage } from "node:http";
-import { WebSocket } from "ws";
 import { Json } from "../domain/json.js";
-import {
-  type Received,
-  readFrame,
-  readMessage,
-  readReply,
-  type ServerFrame,
-} from "./phoenix-frames.js";
+import { PhoenixClient } from "./phoenix-client.js";
+import { type Received, readMessage, readReply, type ServerFrame } from "./phoenix-frames.js";
 import { networkFault, printable } from "./terminal.js";
 
 /** How long a handshake may take, and the answers to the joins. */
@@ -57,62 +51,54 @@ export interface ConnectionEnd {
 /** One connection that joins its channels at once and stays until it ends. */
 export class PhoenixConnection {
   readonly #options: ConnectionOptions;
-  readonly #socket: WebSocket;
+  readonly #client: PhoenixClient;
   #wasOpen = false;
   #isOver = false;
-  #refs = 0;
   /** Reference → channel, of the joins that are not answered yet. */
   readonly #joins = new Map<string, string>();
   #joinsDue: NodeJS.Timeout | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
+  #goodbye: NodeJS.Timeout | undefined;
   /** The reference of the heartbeat that is not answered yet. */
   #unanswered: string | undefined;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    const { url, token } = options;
-    // In the alphabet that a subprotocol's name may hold; phoenix.js leaves the padding away too.
-    const encoded = Buffer.from(token ?? "").toString("base64url");
-    const protocols = token === undefined ? [] : ["phoenix", `base64url.bearer.phx.${encoded}`];
-    const socket = new WebSocket(url, protocols, {
-      handshakeTimeout: PATIENCE_MS,
-      perMessageDeflate: false,
-      skipUTF8Validation: options.take !== undefined,
-    });
-    this.#socket = socket;
-    socket.on("open", () => this.#onOpen());
-    socket.on("message", (bytes, isBinary) => {
-      if (isBinary || this.#isOver) return;
-      // A Buffer, as long as nobody asks for another `binaryType`.
-      if (options.take?.(bytes as Buffer) !== true) this.#onFrame(readFrame(bytes.toString()));
-    });
-    socket.on("error", (error) => this.#end(networkFault(error), false));
-    // Without this the status would be in an error's message only, and the reason nowhere.
-    socket.on("unexpected-response", (_request, response) => {
-      void readRefusal(response).then((reason) => {
-        this.#end(`refused with ${response.statusCode}${reason}`, response.statusCode === 403);
-      });
-    });
-    socket.on("close", (code, reason) => {
-      const retryMs = code === CLOSE_DRAIN ? retryOf(reason.toString()) : undefined;
-      const isSaid = reason.length > 0 && retryMs === undefined;
-      const because = isSaid ? `: ${printable(reason.toString())}` : "";
-      const why = code === 1006 ? "it was cut" : `closed with ${code}${because}`;
-      this.#end(why, FINAL_CLOSES.has(code), retryMs);
+    const { url, token, take } = options;
+    this.#client = new PhoenixClient({
+      url,
+      token,
+      handshakeTimeoutMs: PATIENCE_MS,
+      onOpen: () => this.#onOpen(),
+      take: take && ((bytes) => this.#isOver || take(bytes)),
+      onFrame: (frame) => this.#onFrame(frame),
+      onError: (error) => this.#end(networkFault(error), false),
+      // Without this the status would be in an error's message only, and the reason nowhere.
+      onRefused: (response) => {
+        void readRefusal(response).then((reason) => {
+          this.#end(`refused with ${response.statusCode}${reason}`, response.statusCode === 403);
+        });
+      },
+      onClose: (code, reason) => {
+        const retryMs = code === CLOSE_DRAIN ? retryOf(reason) : undefined;
+        const isSaid = reason !== "" && retryMs === undefined;
+        const because = isSaid ? `: ${printable(reason)}` : "";
+        const why = code === 1006 ? "it was cut" : `closed with ${code}${because}`;
+        clearTimeout(this.#goodbye);
+        this.#end(why, FINAL_CLOSES.has(code), retryMs);
+      },
     });
   }
 
   /** Says goodbye; nothing is reported any more. */
   close(): void {
     this.#settle();
-    const socket = this.#socket;
-    if (socket.readyState !== WebSocket.OPEN) {
-      socket.terminate();
+    if (!this.#client.isOpen) {
+      this.#client.terminate();
       return;
     }
-    socket.close(CLOSE_ASKED_FOR);
-    const late = setTimeout(() => socket.terminate(), GOODBYE_MS);
-    socket.once("close", () => clearTimeout(late));
+    this.#client.close(CLOSE_ASKED_FOR);
+    this.#goodbye = setTimeout(() => this.#client.terminate(), GOODBYE_MS);
   }
 
   #settle(): void {
@@ -124,7 +110,7 @@ export class PhoenixConnection {
   #end(why: string, isFinal: boolean, retryMs?: number): void {
     if (this.#isOver) return;
     this.#settle();
-    this.#socket.terminate();
+    this.#client.terminate();
     this.#options.onEnd({ why, isFinal, wasOpen: this.#wasOpen, retryMs });
   }
 
@@ -132,10 +118,7 @@ export class PhoenixConnection {
     if (this.#isOver) return;
     this.#wasOpen = true;
     for (const [channel, payload] of this.#options.joins) {
-      const ref = this.#nextRef();
-      this.#joins.set(ref, channel);
-      const name = JSON.stringify(channel);
-      this.#socket.send(`["${ref}","${ref}",${name},"phx_join",${payload.text}]`);
+      this.#joins.set(this.#client.join(channel, payload), channel);
     }
     this.#joinsDue = setTimeout(() => this.#end("no answer to a join", false), PATIENCE_MS);
     this.#heartbeat = setInterval(() => this.#beat(), this.#options.heartbeatMs);
@@ -146,11 +129,11 @@ export class PhoenixConnection {
       this.#end("no answer to a heartbeat", false);
       return;
     }
-    this.#unanswered = this.#nextRef();
-    this.#socket.send(`[null,"${this.#unanswered}","phoenix","heartbeat",{}]`);
+    this.#unanswered = this.#client.heartbeat();
   }
 
   #onFrame(frame: ServerFrame | undefined): void {
+    if (this.#isOver) return;
     if (frame === undefined) {
       this.#end("the server sends what is no frame of Phoenix Channels", true);
     } else if (frame.event === "phx_reply") {
@@ -180,10 +163,6 @@ export class PhoenixConnection {
     const { isOk, reason, response } = readReply(frame);
     if (isOk) this.#options.onJoined(channel, response);
     else this.#end(`cannot join ${printable(channel)}: ${printable(reason)}`, true);
-  }
-
-  #nextRef(): string {
-    return `${++this.#refs}`;
   }
 }
 

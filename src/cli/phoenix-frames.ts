@@ -1,5 +1,15 @@
 import { Json } from "../domain/json.js";
 
+/** A frame to the server. */
+export interface ClientFrame {
+  /** The reference of the channel's last join; null on topics that were not joined. */
+  readonly joinRef: string | null;
+  readonly ref: string;
+  readonly topic: string;
+  readonly event: string;
+  readonly payload: Json;
+}
+
 /** A frame from the server: `[join_ref, ref, topic, event, payload]` (serializer 2.0.0). */
 export interface ServerFrame {
   /** Null where the frame answers to nothing. */
@@ -24,6 +34,11 @@ export interface Reply {
   /** Why not; the response's JSON where it names no reason. */
   readonly reason: string;
   readonly response: Json;
+}
+
+export function writeFrame({ joinRef, ref, topic, event, payload }: ClientFrame): string {
+  const names = [joinRef, ref, topic, event].map((name) => JSON.stringify(name)).join();
+  return `[${names},${payload.text}]`;
 }
 
 /** @returns undefined where the text is no frame. */

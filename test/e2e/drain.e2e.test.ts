@@ -1,13 +1,11 @@
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { expect, it, onTestFinished } from "vitest";
-import { WebSocket } from "ws";
 import { createHexpush, type Hexpush, type HexpushOptions } from "../../src/index.js";
-import { Inbox, within } from "../support/inbox.js";
-import { RawClient } from "../support/raw-client.js";
+import { within } from "../support/inbox.js";
+import { type Frame, RawClient } from "../support/raw-client.js";
 import { lastingPort, socketUrl, startServer } from "../support/server.js";
 import { query, SseClient } from "../support/sse-client.js";
 
@@ -31,23 +29,20 @@ interface Got {
   readonly n: number;
 }
 
-/** A client that can stop reading. */
-class Reader {
-  readonly messages = new Inbox<Got>("messages");
-  readonly socket: WebSocket;
-  readonly closed: Promise<number>;
+/** A client that joins the channel `a` and goes on behind an id. */
+async function follow(url: string, since: string): Promise<RawClient> {
+  const client = await RawClient.connect(socketUrl(url), "2.0.0");
+  client.send("a", "phx_join", { last_event_id: since });
+  return client;
+}
 
-  constructor(url: string, since: string) {
-    this.socket = new WebSocket(`${socketUrl(url)}/websocket?vsn=2.0.0`);
-    this.socket.on("open", () =>
-      this.socket.send(JSON.stringify(["1", "1", "a", "phx_join", { last_event_id: since }])),
-    );
-    this.socket.on("message", (text) => {
-      const [, , , event, payload] = JSON.parse(text.toString());
-      if (event === "msg") this.messages.push({ id: payload.id, n: payload.data.n });
-    });
-    this.closed = once(this.socket, "close").then(([code]) => code as number);
-  }
+const isMessage = ({ event }: Frame) => event === "msg";
+
+function gotOf(frames: readonly Frame[]): Got[] {
+  return frames.filter(isMessage).map(({ payload }) => {
+    const { id, data } = payload as { id: string; data: { n: number } };
+    return { id, n: data.n };
+  });
 }
 
 const text = "x".repeat(20_000);
@@ -61,23 +56,25 @@ it("a client that is catching up when the drain comes goes on with the next serv
   const { payload } = await first.frames.next(({ event }) => event === "msg");
   for (let n = 1; n <= 300; n++) await before.hexpush.push("a", "e", { n, text });
 
-  const reader = new Reader(before.url, (payload as Got).id);
-  await reader.messages.seen(() => true);
-  reader.socket.pause();
+  const reader = await follow(before.url, (payload as Got).id);
+  await reader.frames.seen(isMessage);
+  reader.pause();
   const stopped = before.hexpush.stop(5);
-  reader.socket.resume();
-  expect(await within(reader.closed, "the close")).toBe(1012);
+  reader.resume();
+  expect(await within(reader.closed, "the close")).toMatchObject({ code: 1012 });
   await stopped;
-  const some = await reader.messages.take(reader.messages.items.length);
+  const some = gotOf(reader.frames.items);
   expect(some.map(({ n }) => n)).toEqual(some.map((_, at) => at + 1));
   // Else it was no replay in the middle of which the drain came.
   expect(some.length).toBeLessThan(300);
 
   const after = await start(options);
-  const again = new Reader(after.url, some.at(-1)?.id as string);
-  const rest = await again.messages.take(300 - some.length);
+  const again = await follow(after.url, some.at(-1)?.id as string);
+  const reply = await again.frames.next(({ event }) => event === "phx_reply");
+  expect(reply.payload).toMatchObject({ response: { recovered: true } });
+  const rest = gotOf(await again.frames.take(300 - some.length));
   expect(rest.map(({ n }) => n)).toEqual(rest.map((_, at) => some.length + at + 1));
-  again.socket.terminate();
+  again.close();
 });
 
 it("a stream that is catching up when the drain comes goes on with the next server", async () => {
@@ -163,8 +160,9 @@ it("a second signal in the middle of a drain ends the server, and the next one h
 
   const after = await startServer({ port, env });
   onTestFinished(() => after.kill());
-  const reader = new Reader(after.url, (payload as Got).id);
-  expect((await reader.messages.take(3)).map(({ n }) => n)).toEqual([1, 2, 3]);
-  reader.socket.terminate();
+  const reader = await follow(after.url, (payload as Got).id);
+  await reader.frames.next(({ event }) => event === "phx_reply");
+  expect(gotOf(await reader.frames.take(3)).map(({ n }) => n)).toEqual([1, 2, 3]);
+  reader.close();
   expect(await after.stop()).toBe(0);
 });

@@ -3,7 +3,9 @@
 import { get } from "node:http";
 import * as phoenix from "phoenix";
 import { WebSocket } from "ws";
+import { PhoenixClient } from "../../dist/cli/phoenix-client.js";
 import { Hexpush } from "../../dist/client/index.js";
+import { Json } from "../../dist/domain/json.js";
 
 /** phoenix.js's own delays. */
 const PHOENIX_DELAYS_MS = [10, 50, 100, 150, 200, 250, 500, 1000, 2000];
@@ -55,43 +57,43 @@ export function phoenixClient({ wsUrl, channel }, tell) {
   return { end: () => socket.disconnect() };
 }
 
-/** As light as can be, with phoenix.js's delays: what most of the fleet is made of. */
+/** The command line's Phoenix client, with phoenix.js's delays: what most of the fleet is made of. */
 export function rawClient({ wsUrl, channel }, tell) {
-  let socket;
+  let client;
   let last;
   let tries = 0;
   let timer;
   let isOver = false;
   const connect = () => {
     let isOpen = false;
+    let beat;
     const params = last === undefined ? {} : { last_event_id: last };
-    socket = new WebSocket(`${wsUrl}/websocket?vsn=2.0.0`, { perMessageDeflate: false });
-    const beat = setInterval(() => {
-      if (isOpen) socket.send('[null,"0","phoenix","heartbeat",{}]');
-    }, HEARTBEAT_MS);
-    socket.on("open", () => {
-      isOpen = true;
-      tries = 0;
-      tell.opened();
-      socket.send(JSON.stringify(["1", "1", channel, "phx_join", params]));
-    });
-    socket.on("message", (text) => {
-      const [, , , event, payload] = JSON.parse(text);
-      if (event === "msg") {
-        last = payload.id;
-        tell.message(payload.data);
-      } else if (event === "phx_reply" && payload.response.id !== undefined) {
-        if (payload.response.recovered !== true) last = payload.response.id;
-        tell.joined(payload.response.recovered);
-      }
-    });
-    socket.on("error", () => {});
-    socket.on("close", (code, reason) => {
-      clearInterval(beat);
-      if (isOver) return;
-      if (isOpen) tell.closed(code, reason.toString());
-      else tell.failed();
-      timer = setTimeout(connect, PHOENIX_DELAYS_MS[tries++] ?? 5000);
+    client = new PhoenixClient({
+      url: `${wsUrl}/websocket?vsn=2.0.0`,
+      onOpen() {
+        isOpen = true;
+        tries = 0;
+        beat = setInterval(() => client.heartbeat(), HEARTBEAT_MS);
+        tell.opened();
+        client.join(channel, Json.of(params));
+      },
+      onFrame({ event, payload: { text } }) {
+        const payload = JSON.parse(text);
+        if (event === "msg") {
+          last = payload.id;
+          tell.message(payload.data);
+        } else if (event === "phx_reply" && payload.response.id !== undefined) {
+          if (payload.response.recovered !== true) last = payload.response.id;
+          tell.joined(payload.response.recovered);
+        }
+      },
+      onClose(code, reason) {
+        clearInterval(beat);
+        if (isOver) return;
+        if (isOpen) tell.closed(code, reason);
+        else tell.failed();
+        timer = setTimeout(connect, PHOENIX_DELAYS_MS[tries++] ?? 5000);
+      },
     });
   };
   connect();
@@ -99,7 +101,7 @@ export function rawClient({ wsUrl, channel }, tell) {
     end() {
       isOver = true;
       clearTimeout(timer);
-      socket.terminate();
+      client.terminate();
     },
   };
 }

@@ -1,9 +1,12 @@
-import { WebSocket } from "ws";
+import { PhoenixClient } from "../../src/cli/phoenix-client.js";
+import type { ServerFrame } from "../../src/cli/phoenix-frames.js";
+import { Json } from "../../src/domain/json.js";
+import { SERIALIZER_1 } from "../../src/testing/serializer-1.js";
 import { Inbox, within } from "./inbox.js";
 
 export type SerializerVersion = "1.0.0" | "2.0.0";
 
-/** A frame from the server, taken apart by `JSON.parse`. */
+/** A frame from the server, with its payload as a value. */
 export interface Frame {
   readonly topic: string;
   readonly event: string;
@@ -13,24 +16,34 @@ export interface Frame {
   readonly text: string;
 }
 
-/** A client without a library: it hides no frame, and sees each one's text. */
+/** The command line's Phoenix client for tests: it hides no frame, and keeps each one's text. */
 export class RawClient {
   readonly frames = new Inbox<Frame>("frames");
-  readonly #socket: WebSocket;
-  readonly #version: SerializerVersion;
-  readonly #joinRefs = new Map<string, string>();
-  #refs = 0;
+  readonly #client: PhoenixClient;
+  readonly #open: Promise<void>;
 
   /** Resolves when the connection has ended, whoever ended it. */
   readonly closed: Promise<{ code: number; reason: string }>;
 
-  private constructor(socket: WebSocket, version: SerializerVersion) {
-    this.#socket = socket;
-    this.#version = version;
-    this.closed = new Promise((resolve) => {
-      socket.once("close", (code, reason) => resolve({ code, reason: reason.toString() }));
+  private constructor(url: string, version: SerializerVersion) {
+    let opened = (): void => {};
+    let failed: (error: Error) => void = () => {};
+    let ended: (close: { code: number; reason: string }) => void = () => {};
+    this.#open = new Promise<void>((resolve, reject) => {
+      opened = resolve;
+      failed = reject;
     });
-    socket.on("message", (data) => this.frames.push(this.#parse(data.toString())));
+    this.closed = new Promise((resolve) => {
+      ended = resolve;
+    });
+    this.#client = new PhoenixClient({
+      url,
+      ...(version === "1.0.0" && { serializer: SERIALIZER_1 }),
+      onOpen: opened,
+      onFrame: (frame, text) => this.frames.push(frameOf(frame, text)),
+      onError: failed,
+      onClose: (code, reason) => ended({ code, reason }),
+    });
   }
 
   static async connect(
@@ -39,27 +52,18 @@ export class RawClient {
     params: Record<string, string> = {},
   ): Promise<RawClient> {
     const query = new URLSearchParams({ ...params, vsn: version });
-    const socket = new WebSocket(`${wsUrl}/websocket?${query}`);
-    const client = new RawClient(socket, version);
-    const open = new Promise<void>((resolve, reject) => {
-      socket.once("open", resolve);
-      socket.once("error", reject);
-    });
-    await within(open, "the connection");
+    const client = new RawClient(`${wsUrl}/websocket?${query}`, version);
+    await within(client.#open, "the connection");
     return client;
   }
 
   async join(...channels: string[]): Promise<void> {
-    for (const channel of channels) {
-      const ref = this.send(channel, "phx_join");
-      this.#joinRefs.set(channel, ref);
-      await this.#reply(ref);
-    }
+    for (const channel of channels) await this.#reply(this.#client.join(channel));
   }
 
   /** Asks to leave and does not wait; the answer is a frame like any other. */
   startLeave(channel: string): string {
-    return this.send(channel, "phx_leave");
+    return this.#client.leave(channel);
   }
 
   async leave(channel: string): Promise<void> {
@@ -69,45 +73,38 @@ export class RawClient {
 
   /** @returns the frame's reference. */
   send(topic: string, event: string, payload: unknown = {}): string {
-    const ref = `${++this.#refs}`;
-    const joinRef = event === "phx_join" ? ref : (this.#joinRefs.get(topic) ?? null);
-    const frame =
-      this.#version === "1.0.0"
-        ? { topic, event, payload, ref, join_ref: joinRef }
-        : [joinRef, ref, topic, event, payload];
-    this.#socket.send(JSON.stringify(frame));
-    return ref;
+    return this.#client.send(topic, event, Json.of(payload));
   }
 
   sendText(text: string): void {
-    this.#socket.send(text);
+    this.#client.sendText(text);
   }
 
   ping(): void {
-    this.#socket.ping();
+    this.#client.ping();
   }
 
   /** Resolves once the server has answered to all that was sent so far. */
   async roundTrip(): Promise<void> {
-    await this.#reply(this.send("phoenix", "heartbeat"));
+    await this.#reply(this.#client.heartbeat());
   }
 
   /** Takes nothing more from the connection, so that what the server sends piles up. */
   pause(): void {
-    this.#socket.pause();
+    this.#client.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.#client.resume();
   }
 
   close(): void {
-    this.#socket.terminate();
+    this.#client.terminate();
   }
 
   /** Says goodbye, and resolves once the server has answered it. */
   async end(): Promise<void> {
-    this.#socket.close(1000);
+    this.#client.close(1000);
     await within(this.closed, "the end of the connection");
   }
 
@@ -116,19 +113,10 @@ export class RawClient {
     const { status } = reply.payload as { status: unknown };
     if (status !== "ok") throw new Error(`refused: ${reply.text}`);
   }
+}
 
-  #parse(text: string): Frame {
-    if (this.#version === "1.0.0") {
-      const { topic, event, payload, ref } = JSON.parse(text) as Omit<Frame, "text">;
-      return { topic, event, payload, ref, text };
-    }
-    const [, ref, topic, event, payload] = JSON.parse(text) as [
-      unknown,
-      unknown,
-      string,
-      string,
-      unknown,
-    ];
-    return { topic, event, payload, ref, text };
-  }
+function frameOf(frame: ServerFrame | undefined, text: string): Frame {
+  if (frame === undefined) throw new Error(`no frame: ${text}`);
+  const { topic, event, payload, ref } = frame;
+  return { topic, event, payload: payload.value(), ref, text };
 }

@@ -11,8 +11,8 @@ import { startRawSocket } from "./raw-socket.mjs";
 export const KINDS = {
   "phoenix.js 1.8, serializer 2.0.0": (client) => startPhoenixJs({ ...client, library: "1.8" }),
   "phoenix.js 1.7, serializer 1.0.0": (client) => startPhoenixJs({ ...client, library: "1.7" }),
-  "by hand, serializer 1.0.0": (client) => startRawSocket({ ...client, version: "1.0.0" }),
-  "by hand, serializer 2.0.0": (client) => startRawSocket({ ...client, version: "2.0.0" }),
+  "PhoenixClient, serializer 1.0.0": (client) => startRawSocket({ ...client, version: "1.0.0" }),
+  "PhoenixClient, serializer 2.0.0": (client) => startRawSocket({ ...client, version: "2.0.0" }),
   "hexpush/client, WebSocket": (client) =>
     startHexpushClient({ ...client, transport: "websocket" }),
   "hexpush/client, SSE": (client) => startHexpushClient({ ...client, transport: "sse" }),

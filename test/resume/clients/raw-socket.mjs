@@ -1,29 +1,17 @@
-// A client of docs/protocol.md written by hand, as one is in another language.
-import { WebSocket } from "ws";
+// The command line's Phoenix client, with reconnects and resumes as docs/protocol.md describes them.
+import { PhoenixClient } from "../../../dist/cli/phoenix-client.js";
+import { Json } from "../../../dist/domain/json.js";
+import { SERIALIZER_1 } from "../../../dist/testing/serializer-1.js";
 
 const HEARTBEAT_MS = 10_000;
 
-const serializers = {
-  "1.0.0": {
-    encode: (joinRef, ref, topic, event, payload) =>
-      JSON.stringify({ topic, event, payload, ref, join_ref: joinRef }),
-    decode: (text) => JSON.parse(text),
-  },
-  "2.0.0": {
-    encode: (...frame) => JSON.stringify(frame),
-    decode(text) {
-      const [, ref, topic, event, payload] = JSON.parse(text);
-      return { ref, topic, event, payload };
-    },
-  },
-};
+const SERIALIZERS = { "1.0.0": { serializer: SERIALIZER_1 }, "2.0.0": {} };
 
 /** @param options.version of the serializer */
 export function startRawSocket({ port, record, resumes, pauseMs, version }) {
-  const { encode, decode } = serializers[version];
   const positions = new Map();
   const unjoined = new Set(record.channels);
-  let socket;
+  let client;
   let heartbeat;
   let retry;
   let isClosed = false;
@@ -33,38 +21,35 @@ export function startRawSocket({ port, record, resumes, pauseMs, version }) {
   });
 
   function open() {
-    socket = new WebSocket(`ws://127.0.0.1:${port}/push_socket/websocket?vsn=${version}`);
-    let refs = 0;
     const joins = new Map();
-    const send = (topic, event, payload) => {
-      const ref = `${++refs}`;
-      const joinRef = event === "phx_join" ? ref : null;
-      socket.send(encode(joinRef, ref, topic, event, payload));
-      return ref;
-    };
-    socket.on("error", () => {});
-    socket.on("open", () => {
-      record.connects++;
-      heartbeat = setInterval(() => send("phoenix", "heartbeat", {}), HEARTBEAT_MS);
-      for (const channel of record.channels) {
-        const since = positions.get(channel);
-        const params = resumes && since !== undefined ? { last_event_id: since } : {};
-        joins.set(send(channel, "phx_join", params), channel);
-      }
-    });
-    socket.on("message", (bytes) => {
-      const { ref, topic, event, payload } = decode(bytes.toString());
-      if (event === "msg") {
-        positions.set(topic, payload.id);
-        record.message(topic, payload.data);
-      } else if (event === "phx_reply" && joins.has(ref)) {
-        joined(joins.get(ref), payload);
-      }
-    });
-    socket.on("close", () => {
-      clearInterval(heartbeat);
-      record.breaks++;
-      if (!isClosed) retry = setTimeout(open, pauseMs());
+    client = new PhoenixClient({
+      ...SERIALIZERS[version],
+      url: `ws://127.0.0.1:${port}/push_socket/websocket?vsn=${version}`,
+      onOpen() {
+        record.connects++;
+        heartbeat = setInterval(() => client.heartbeat(), HEARTBEAT_MS);
+        for (const channel of record.channels) {
+          const since = positions.get(channel);
+          const params = resumes && since !== undefined ? { last_event_id: since } : {};
+          joins.set(client.join(channel, Json.of(params)), channel);
+        }
+      },
+      onFrame(frame, text) {
+        if (frame === undefined) throw new Error(`no frame: ${text}`);
+        const { ref, topic, event } = frame;
+        const payload = frame.payload.value();
+        if (event === "msg") {
+          positions.set(topic, payload.id);
+          record.message(topic, payload.data);
+        } else if (event === "phx_reply" && joins.has(ref)) {
+          joined(joins.get(ref), payload);
+        }
+      },
+      onClose() {
+        clearInterval(heartbeat);
+        record.breaks++;
+        if (!isClosed) retry = setTimeout(open, pauseMs());
+      },
     });
   }
 
@@ -83,7 +68,7 @@ export function startRawSocket({ port, record, resumes, pauseMs, version }) {
     close() {
       isClosed = true;
       clearTimeout(retry);
-      socket.terminate();
+      client.terminate();
     },
   };
 }
