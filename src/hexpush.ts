@@ -3,19 +3,23 @@ import { createRequire } from "node:module";
 import type { Middleware } from "koa";
 import type { Logger } from "pino";
 import type { ChannelDetail, ChannelSummary, Page, Stats } from "./application/control.js";
+import { describeError } from "./application/describe-error.js";
 import { isOpenToEveryone } from "./application/open-policy.js";
 import type { PushTrace } from "./application/push-traces.js";
 import type { RevocationInput } from "./application/revocation.js";
 import type { RevokerResult } from "./application/revoker.js";
-import type { Config } from "./config/config.js";
+import { type Config, ConfigError } from "./config/config.js";
+import { didYouMean } from "./config/did-you-mean.js";
 import { createConfig } from "./config/load.js";
+import { SETTINGS } from "./config/settings.js";
 import { pushLimits } from "./container/core.js";
 import { isLoopback, openToOthers } from "./container/open-doors.js";
 import { TOKENS } from "./container/tokens.js";
 import { type Container, type ContainerModule, createContainer, hostModule } from "./container.js";
-import type { AuthPolicy } from "./domain/auth-policy.js";
+import type { AuthPolicy, MaybePromise } from "./domain/auth-policy.js";
 import type { History, HistoryQuery } from "./domain/broker.js";
 import { Json } from "./domain/json.js";
+import { isPromise } from "./domain/maybe-promise.js";
 import { Push } from "./domain/push.js";
 import type { PushListener } from "./domain/push-listener.js";
 import type { AcceptedPush, UnacceptedPush } from "./domain/push-service.js";
@@ -51,13 +55,18 @@ export interface Address {
 export interface Hexpush {
   readonly container: Container;
   /**
-   * Opens the broker without listening, for a host that serves `callback` itself; `start` does it
-   * too. The memory broker is open from the beginning.
+   * Opens the broker without listening. `start`, `push`, `history` and `callback` open it too, if it
+   * is not open yet; a host that serves `callback` itself learns here when it is ready to be asked.
    *
-   * @throws {BrokerError} where the broker cannot be had.
+   * @throws {BrokerError} if the broker cannot be opened. The next call tries again.
    */
   open(): Promise<void>;
-  /** @throws {ListenError} where the address cannot be had, {BrokerError} where the broker cannot. */
+  /**
+   * Idempotent: once started, it resolves to the same address until `stop`.
+   *
+   * @throws {ListenError} if the server cannot listen on the address, {BrokerError} if the broker
+   * cannot be opened. It may be called again.
+   */
   start(): Promise<Address>;
   /**
    * Drains: no new connection, requests in flight are answered, sockets closed with a code that
@@ -70,8 +79,9 @@ export interface Hexpush {
    * Pushes from within the host, which has decided itself that it may. On the memory broker it is
    * delivered when this returns.
    *
-   * @returns the channels pushed to and the number of sockets that it was handed to; rejects with a
-   * `TypeError` that names what is wrong, or with `BrokerUnavailable`.
+   * @returns the channels pushed to and the number of sockets that it was handed to.
+   * @throws {TypeError} that names what is wrong, {BrokerError} if the broker cannot be opened,
+   * {BrokerUnavailable} if it cannot accept the push now, or the server was stopped.
    */
   push(channel: string | readonly string[], event: string, data: unknown): Promise<PushReceipt>;
   /** Sockets, subscriptions, channels, pushes and deliveries of this node. */
@@ -120,7 +130,28 @@ export function createHexpush(options: HexpushOptions = {}): Hexpush {
   const { policy, transports = [], middleware = [], listeners = [], ...others } = options;
   const { logger, now, modules = [], ...settings } = others;
   const own = hostModule({ policy, transports, middleware, listeners, logger, now });
+  refuseUnknownOptions(settings);
   return fromContainer(createContainer(createConfig(settings), [own, ...modules]));
+}
+
+const HOST_OPTIONS = [
+  "policy",
+  "transports",
+  "middleware",
+  "listeners",
+  "logger",
+  "now",
+  "modules",
+] as const satisfies readonly Exclude<keyof HexpushOptions, keyof Config>[];
+
+/** A misspelt `apiKeys` from JavaScript must not leave the server open. */
+function refuseUnknownOptions(settings: object): void {
+  const names = Object.keys(SETTINGS);
+  for (const name of Object.keys(settings)) {
+    if (names.includes(name)) continue;
+    const meant = didYouMean(name, [...names, ...HOST_OPTIONS]);
+    throw new ConfigError(`"${name}" is not an option${meant}`);
+  }
 }
 
 /**
@@ -145,33 +176,39 @@ export function fromContainer(container: Container): Hexpush {
   const subscriptions = container.get(TOKENS.subscriptions);
   const drain = container.get(TOKENS.drain);
   const limits = pushLimits(config);
-  let opened: Promise<void> | undefined;
-  const open = (): Promise<void> => {
-    opened ??= Promise.resolve(pushes.start());
+  const broker = new LazyBroker(() => {
     subscriptions.start();
-    return opened;
+    return pushes.start();
+  });
+
+  const listen = async (): Promise<Address> => {
+    await broker.open();
+    const port = await server.start();
+    state.draining = false;
+    const url = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
+    if (isOpen) {
+      log.warn(
+        "DEVELOPMENT MODE: everyone who reaches this port may push, connect and join; set HEXPUSH_API_KEYS",
+      );
+    }
+    if (policy === configured.policy) for (const notice of configured.notices) log.warn(notice);
+    log.info({ url, uWebSockets: installedUws() }, "listening");
+    return { host: config.host, port, url };
   };
-  // It is there at once, also for a host that takes the callback and never starts.
-  if (config.broker === "memory:") void open();
+  let listening: Promise<Address> | undefined;
 
   return {
     container,
-    open,
-    async start() {
-      await open();
-      const port = await server.start();
-      state.draining = false;
-      const url = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
-      if (isOpen) {
-        log.warn(
-          "DEVELOPMENT MODE: everyone who reaches this port may push, connect and join; set HEXPUSH_API_KEYS",
-        );
-      }
-      if (policy === configured.policy) for (const notice of configured.notices) log.warn(notice);
-      log.info({ url, uWebSockets: installedUws() }, "listening");
-      return { host: config.host, port, url };
+    open: async () => broker.open(),
+    start() {
+      listening ??= listen().catch((error: unknown) => {
+        listening = undefined;
+        throw error;
+      });
+      return listening;
     },
     async stop(timeoutSeconds = config.drainTimeout) {
+      listening = undefined;
       state.draining = true;
       log.info({ timeoutSeconds }, "draining");
       await server.stop(timeoutSeconds * 1000);
@@ -179,26 +216,85 @@ export function fromContainer(container: Container): Hexpush {
       drain.begin();
       await drain.finish(0);
       subscriptions.stop();
-      opened = undefined;
+      await broker.close();
       await pushes.stop();
       log.info("stopped");
     },
     async push(channel, event, data) {
       const result = Push.of({ channel, event, data: jsonOf(data) }, limits);
       if (!result.ok) throw new TypeError(result.error.message);
-      // Nothing is waited for before this, so that a push is where its caller has called for it.
+      // Nothing is awaited if the broker is open: a push is delivered when its caller made it.
+      const opening = broker.openUnlessClosed();
+      if (isPromise(opening)) await opening;
       return receiptOf(await pushes.deliver(result.push));
     },
     stats: () => control.stats(),
     channels: (page) => control.channels({ ...ALL, ...page }),
     channel: (channel, page) => control.channel(channel, { ...ALL, ...page }),
-    history: async (channel, query = {}) => control.history(channel, query),
+    async history(channel, query = {}) {
+      await broker.openUnlessClosed();
+      return control.history(channel, query);
+    },
     closeSockets: (socketId) => control.closeSockets(socketId),
     trace: (pushId) => traces.get(pushId),
     revoke: (input) => revoker.revoke(input),
     reload: () => configured.reload?.(),
-    callback: () => app.callback(),
+    callback() {
+      const report = (error: unknown) =>
+        log.error({ err: describeError(error) }, "cannot open the broker");
+      try {
+        const opening = broker.openUnlessClosed();
+        if (isPromise(opening)) opening.then(undefined, report);
+      } catch (error) {
+        report(error);
+      }
+      return app.callback();
+    },
   };
+}
+
+/** Opens the broker when it is first needed, once for all who need it; again after a failure. */
+class LazyBroker {
+  readonly #start: () => MaybePromise<void>;
+  #opening: { readonly done: MaybePromise<void> } | undefined;
+  #isClosed = false;
+
+  constructor(start: () => MaybePromise<void>) {
+    this.#start = start;
+  }
+
+  /** Also after `close`. At once if the broker can. */
+  open(): MaybePromise<void> {
+    this.#isClosed = false;
+    if (this.#opening !== undefined) return this.#opening.done;
+    const started = this.#start();
+    const done = isPromise(started) ? this.#forgetFailure(started) : started;
+    this.#opening = { done };
+    return done;
+  }
+
+  /** For what must not reopen the broker of a server that was stopped. */
+  openUnlessClosed(): MaybePromise<void> {
+    return this.#isClosed ? undefined : this.open();
+  }
+
+  /** Resolves once the broker may be stopped. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const opening = this.#opening;
+    this.#opening = undefined;
+    // Whoever opened it is told that it failed.
+    await Promise.resolve(opening?.done).catch(() => {});
+  }
+
+  async #forgetFailure(started: Promise<void>): Promise<void> {
+    try {
+      await started;
+    } catch (error) {
+      this.#opening = undefined;
+      throw error;
+    }
+  }
 }
 
 function receiptOf(outcome: AcceptedPush | UnacceptedPush): PushReceipt {

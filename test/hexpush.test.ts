@@ -1,16 +1,21 @@
-import { createServer } from "node:http";
+import { createServer, type RequestListener } from "node:http";
 import { ContainerModule } from "inversify";
 import { pino } from "pino";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { andThen } from "../src/domain/maybe-promise.js";
 import {
   type AuthPolicy,
   allowAll,
+  type Broker,
+  BrokerError,
+  BrokerUnavailable,
   ConfigError,
   createHexpush,
   type Hexpush,
   type HexpushOptions,
   Json,
   ListenError,
+  MemoryBroker,
   MemoryTransport,
   type Message,
   PushService,
@@ -226,9 +231,177 @@ describe("createHexpush", () => {
     expect(() => createHexpush({ apiKeys: ["has blank"] })).toThrow("key 1");
   });
 
-  it("rejects where its port is taken", async () => {
+  it("names an option that does not exist, and the one that was meant", () => {
+    const misspelt = { ...quiet, apiKeyz: ["secret"] } as HexpushOptions;
+    expect(() => createHexpush(misspelt)).toThrow(ConfigError);
+    expect(() => createHexpush(misspelt)).toThrow(
+      '"apiKeyz" is not an option; did you mean "apiKeys"?',
+    );
+    expect(() => createHexpush({ listener: [] } as HexpushOptions)).toThrow(
+      '"listener" is not an option; did you mean "listeners"?',
+    );
+    // A name that no option resembles, and one that every object inherits.
+    for (const name of ["wonderland", "__proto__", "constructor"]) {
+      const options = JSON.parse(`{"port": 0, "${name}": 1}`) as HexpushOptions;
+      expect(() => createHexpush(options)).toThrow(new ConfigError(`"${name}" is not an option`));
+    }
+  });
+
+  it("returns the same address if it is started twice", async () => {
+    const { hexpush, url } = await start();
+    expect((await hexpush.start()).url).toBe(url);
+    const other = createHexpush(quiet);
+    started.push(other);
+    const [first, second] = await Promise.all([other.start(), other.start()]);
+    expect(second).toEqual(first);
+  });
+
+  it("can be started after a start that failed", async () => {
+    const { hexpush: first, url } = await start();
+    const second = createHexpush({ ...quiet, port: Number(new URL(url).port) });
+    started.push(second);
+    await expect(second.start()).rejects.toThrow(ListenError);
+    await first.stop(0);
+    expect((await second.start()).url).toBe(url);
+  });
+
+  it("rejects if its port is taken", async () => {
     const { url } = await start();
     const second = createHexpush({ ...quiet, port: Number(new URL(url).port) });
     await expect(second.start()).rejects.toThrow(ListenError);
   });
 });
+
+describe("a broker of the host's", () => {
+  const down = () => Promise.reject(new BrokerError("the broker is down"));
+  const unhandled: unknown[] = [];
+  const onUnhandled = (error: unknown) => unhandled.push(error);
+
+  beforeEach(() => {
+    unhandled.length = 0;
+    process.on("unhandledRejection", onUnhandled);
+  });
+
+  afterEach(async () => {
+    // Node reports a rejection once the microtasks of its turn are done.
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("unhandledRejection", onUnhandled);
+    expect(unhandled).toEqual([]);
+  });
+
+  function broker(start: Broker["start"]): { broker: Broker; starts: () => number } {
+    let starts = 0;
+    const memory = new MemoryBroker({
+      historyLimits: () => ({ size: 0, ttl: 0 }),
+      memoryBytesMax: 0,
+      idempotencyKeysMax: 0,
+      now: Date.now,
+    });
+    const wrapped: Broker = {
+      start(deliver) {
+        starts++;
+        return andThen(start(deliver), () => memory.start(deliver));
+      },
+      stop: () => memory.stop(),
+      publish: (publication) => memory.publish(publication),
+      subscribe: () => memory.subscribe(),
+      unsubscribe: () => memory.unsubscribe(),
+      position: (channel) => memory.position(channel),
+      history: (channel, query) => memory.history(channel, query),
+    };
+    return { broker: wrapped, starts: () => starts };
+  }
+
+  function hosting(own: Broker, options: HexpushOptions = {}): Hexpush {
+    const module = new ContainerModule(({ rebind }) => {
+      rebind(TOKENS.broker).toConstantValue(own);
+    });
+    const hexpush = createHexpush({ ...quiet, ...options, modules: [module] });
+    started.push(hexpush);
+    return hexpush;
+  }
+
+  it("is not started before it is needed", async () => {
+    const { broker: own, starts } = broker(() => undefined);
+    const hexpush = hosting(own);
+    expect(starts()).toBe(0);
+    await hexpush.push("a", "e", 1);
+    await hexpush.open();
+    await hexpush.start();
+    hexpush.callback();
+    expect(starts()).toBe(1);
+  });
+
+  it("that cannot be opened rejects what needed it, and nothing else", async () => {
+    const hexpush = hosting(broker(down).broker);
+    await expect(hexpush.open()).rejects.toThrow("the broker is down");
+    await expect(hexpush.push("a", "e", 1)).rejects.toThrow("the broker is down");
+    await expect(hexpush.history("a")).rejects.toThrow("the broker is down");
+    await expect(hexpush.start()).rejects.toThrow(BrokerError);
+    const throwing = () => {
+      throw new BrokerError("no such epoch");
+    };
+    await expect(hosting(broker(throwing).broker).open()).rejects.toThrow("no such epoch");
+  });
+
+  it("that opens at the second attempt serves from then on", async () => {
+    let attempts = 0;
+    const hexpush = hosting(broker(() => (++attempts === 1 ? down() : undefined)).broker);
+    await expect(hexpush.start()).rejects.toThrow(BrokerError);
+    const { url } = await hexpush.start();
+    expect((await post(url, push)).status).toBe(200);
+  });
+
+  it("that cannot be opened is logged for the host that serves the callback", async () => {
+    const lines: string[] = [];
+    const logged = signal();
+    const logger = pino(
+      { level: "error" },
+      {
+        write: (line: string) => {
+          lines.push(line);
+          logged.resolve();
+        },
+      },
+    );
+    const { port, close } = await listen(hosting(broker(down).broker, { logger }).callback());
+    await logged.promise;
+    expect(JSON.parse(lines[0] as string)).toMatchObject({
+      msg: "cannot open the broker",
+      err: { type: "BrokerError", message: "the broker is down" },
+    });
+    expect((await post(`http://127.0.0.1:${port}`, push)).status).toBe(503);
+    await close();
+  });
+
+  it("that is slow to open delays a push of the host's, and stays closed after a stop", async () => {
+    const gate = signal();
+    const { broker: own, starts } = broker(() => gate.promise);
+    const { transport, got } = recording();
+    const hexpush = hosting(own, { transports: [transport] });
+    const pushed = hexpush.push("a", "e", 1);
+    gate.resolve();
+    expect((await pushed).deliveries).toBe(1);
+    expect(got).toHaveLength(1);
+    await hexpush.stop(0);
+    await expect(hexpush.push("a", "e", 1)).rejects.toThrow(BrokerUnavailable);
+    expect(starts()).toBe(1);
+  });
+});
+
+function signal(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
+
+async function listen(
+  handler: RequestListener,
+): Promise<{ port: number; close: () => Promise<void> }> {
+  const server = createServer(handler);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  return { port, close: () => new Promise((resolve) => server.close(() => resolve())) };
+}
