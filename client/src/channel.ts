@@ -18,9 +18,10 @@ export class Channel {
   /** Whether there is something behind which to go on. */
   #hasBegun: boolean;
   state: ChannelState = "joining";
-  /** Joins in a row that failed, and what waits to try the next. */
-  failures = 0;
-  retry: ReturnType<typeof setTimeout> | undefined;
+  /** How many joins in a row have failed. */
+  #failures = 0;
+  // Private, so that the package's types need neither the types of a page nor those of Node.
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(name: string, { params = {}, lastEventId }: SubscribeOptions) {
     this.name = name;
@@ -37,13 +38,23 @@ export class Channel {
 
   /** The connection is gone; what was denied is asked for again with the next one. */
   pause(): void {
-    clearTimeout(this.retry);
+    this.cancelRetry();
     if (this.state !== "closed") this.state = "joining";
   }
 
   close(): void {
-    clearTimeout(this.retry);
+    this.cancelRetry();
     this.state = "closed";
+  }
+
+  /** @param delayMs the delay before a join, given how many in a row have failed */
+  retryLater(delayMs: (failures: number) => number, join: () => void): void {
+    this.cancelRetry();
+    this.#retryTimer = setTimeout(join, delayMs(this.#failures));
+  }
+
+  cancelRetry(): void {
+    clearTimeout(this.#retryTimer);
   }
 
   joined({ id, recovered: resumed, ...response }: JoinResponse): void {
@@ -52,19 +63,21 @@ export class Channel {
     // Where messages follow that were missed, the position stays behind them until they are here.
     if (!recovered) this.#position = id ?? undefined;
     this.#hasBegun = true;
-    this.failures = 0;
+    this.#failures = 0;
     this.state = "joined";
     this.#tell("joined", { response });
     if (isBack) this.#tell("recovered", { recovered });
   }
 
   denied({ id: _id, recovered: _recovered, ...response }: JoinResponse): void {
+    this.#failures += 1;
     this.state = "denied";
     const reason = typeof response.reason === "string" ? response.reason : "unauthorized";
     this.#tell("denied", { reason, response });
   }
 
   dropped(why: string): void {
+    this.#failures += 1;
     this.state = "joining";
     this.failed(new HexpushError("channel", `channel ended: ${why}`));
   }

@@ -242,7 +242,7 @@ export class Connection {
   }
 
   #join(channel: Channel): void {
-    clearTimeout(channel.retry);
+    channel.cancelRetry();
     this.#live?.join(channel.name, channel.joinParams);
   }
 
@@ -250,12 +250,12 @@ export class Connection {
   #rejoin(name: string, tell: (channel: Channel) => void): void {
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
-    channel.failures += 1;
     tell(channel);
     if (this.#channels.get(name) !== channel || this.#live?.kind !== "websocket") return;
-    const delay = backoffMs(channel.failures, REJOIN_BOUNDS, this.#random);
-    clearTimeout(channel.retry);
-    channel.retry = setTimeout(() => this.#join(channel), delay);
+    channel.retryLater(
+      (failures) => backoffMs(failures, REJOIN_BOUNDS, this.#random),
+      () => this.#join(channel),
+    );
   }
 
   /** Another set of channels needs another stream of events. */

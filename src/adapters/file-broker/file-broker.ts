@@ -14,12 +14,14 @@ import {
 import { formatMessageId } from "../../domain/message-id.js";
 import { keepsHistory } from "./channel-table.js";
 import { DirectoryHeld, DirectoryLock } from "./directory-lock.js";
+import type { FileBrokerLog } from "./log.js";
 import { readHistory } from "./read-history.js";
 import type { BrokerState } from "./records.js";
 import { makeDirectory, Store } from "./store.js";
-import { type FileBrokerLog, Writer } from "./writer.js";
+import { Writer } from "./writer.js";
 
-export type { FileBrokerLog } from "./writer.js";
+// Not from writer.ts, which would bring the types of lmdb into the public ones.
+export type { FileBrokerLog } from "./log.js";
 
 export interface FileBrokerOptions {
   /** Made for its owner alone where it is not there. One broker at a time may use it. */

@@ -8,6 +8,7 @@ import type { Message } from "../../domain/message.js";
 import { keepsHistory } from "./channel-table.js";
 import { CommitFailed } from "./commit-failed.js";
 import { Group, type GroupedMessage, type GroupedPush, type GroupOptions } from "./group.js";
+import type { FileBrokerLog } from "./log.js";
 import { PushQueue, type Waiting } from "./push-queue.js";
 import type { BrokerState } from "./records.js";
 import { SweepSlice } from "./sweep.js";
@@ -21,12 +22,6 @@ export interface WriterOptions extends GroupOptions {
   /** After how long a commit that does not end counts as stuck, in milliseconds. */
   readonly stuckAfterMs: number;
   readonly log: FileBrokerLog | undefined;
-}
-
-/** Lines without names and payloads. */
-export interface FileBrokerLog {
-  error(line: string): void;
-  info(line: string): void;
 }
 
 /**
