@@ -14,7 +14,7 @@ import { createConfig } from "./config/load.js";
 import { SETTINGS } from "./config/settings.js";
 import { pushLimits } from "./container/core.js";
 import { isLoopback, openToOthers } from "./container/open-doors.js";
-import { TOKENS } from "./container/tokens.js";
+import { mutableState, TOKENS } from "./container/tokens.js";
 import { type Container, type ContainerModule, createContainer, hostModule } from "./container.js";
 import type { AuthPolicy, MaybePromise } from "./domain/auth-policy.js";
 import type { History, HistoryQuery } from "./domain/broker.js";
@@ -166,7 +166,7 @@ export function fromContainer(container: Container): Hexpush {
   const isOpen = isOpenToEveryone(policy);
   if (isOpen && !isLoopback(config.host)) throw openToOthers(config.host);
   const log = container.get(TOKENS.log);
-  const state = container.get(TOKENS.state);
+  const state = container.get(mutableState);
   const pushes = container.get(TOKENS.pushes);
   const control = container.get(TOKENS.control);
   const traces = container.get(TOKENS.traces);

@@ -12,11 +12,12 @@ import type { Config } from "../config/config.js";
 import type { PushLimits } from "../domain/push.js";
 import { PushService } from "../domain/push-service.js";
 import { policyFaultTo } from "./configured-policy.js";
-import { all, revocationLog, TOKENS } from "./tokens.js";
+import { all, mutableState, revocationLog, TOKENS } from "./tokens.js";
 
 /** Ports of the domain and the services over them. */
 export const core = new ContainerModule(({ bind }) => {
-  bind(TOKENS.state).toResolvedValue(() => ({ draining: false }));
+  bind(mutableState).toResolvedValue(() => ({ draining: false }));
+  bind(TOKENS.state).toService(mutableState);
   bind(TOKENS.clock).toConstantValue(() => Date.now() / 1000);
   bind(TOKENS.guardedPolicy).toResolvedValue(
     (policy, rules, revocations, config, log) =>

@@ -37,14 +37,20 @@ export function all<T>(of: Token<T>): { serviceIdentifier: Token<T[]>; isMultipl
   return { serviceIdentifier: of as unknown as Token<T[]>, isMultiple: true };
 }
 
-/** Seconds since 1970, by which all ends that ends at a time. */
+/** Current Unix time in seconds; all expiries use it. */
 export type Clock = () => number;
 
-/** Whether the server takes requests; a stop turns it off first. */
+/** Whether the server drains: a stop sets it first, a start resets it. */
 export interface ServerState {
+  readonly draining: boolean;
+}
+
+/** `TOKENS.state` for the server itself, which alone may change it. */
+export interface MutableServerState {
   draining: boolean;
 }
 
+export const mutableState = token<MutableServerState>("MutableServerState");
 export interface NodeSockets {
   readonly subscriptions: Subscriptions;
   readonly connects: Connects;

@@ -302,8 +302,8 @@ describe("readiness", () => {
 
   it.each(HOSTS)("is refused while the server drains, on %s", async (_name, start) => {
     host = await start();
-    const { TOKENS } = await import("../../../src/index.js");
-    host.hexpush.container.get(TOKENS.state).draining = true;
+    const { mutableState } = await import("../../../src/container/tokens.js");
+    host.hexpush.container.get(mutableState).draining = true;
     const ready = await ask(host.port, { path: "/health/ready" });
     expect(ready.status).toBe(503);
     expect(expectError(ready)).toBe("The server is shutting down.");
