@@ -110,7 +110,10 @@ describe("the configuration", () => {
       "HEXPUSH_DRAIN_TIMEOUT must be a number of seconds from 0 to 3600",
     ],
     [{ HEXPUSH_HOST: "a b" }, "HEXPUSH_HOST must be an address"],
-    [{ HEXPUSH_API_KEY: "a" }, "HEXPUSH_API_KEY is no setting of this version"],
+    [
+      { HEXPUSH_API_KEY: "a" },
+      "HEXPUSH_API_KEY is not a setting of this version; did you mean HEXPUSH_API_KEYS?",
+    ],
     [{ HEXPUSH_BODY_LIMIT: "0" }, "HEXPUSH_BODY_LIMIT must be"],
   ])("names what is wrong in %j in one line", (env, message) => {
     expect(() => loadConfig(env)).toThrow(ConfigError);
@@ -125,7 +128,7 @@ describe("the configuration", () => {
   it.each([
     ["nonsense", "is not valid JSON"],
     ["[]", "must hold a JSON object"],
-    ['{"prot": 1}', '"prot" in'],
+    ['{"prot": 1}', 'is not a setting; did you mean "port"?'],
     ['{"port": "80"}', 'must be a whole number from 0 to 65535, not "80"'],
     ['{"apiKeys": "secret"}', "must be one or more keys"],
     ['{"__proto__": 1}', '"__proto__" in'],
@@ -136,12 +139,12 @@ describe("the configuration", () => {
     expect(() => loadConfig({}, path)).not.toThrow("secret");
   });
 
-  it("says so where the file cannot be read", () => {
+  it("says so if the file cannot be read", () => {
     expect(() => loadConfig({}, "no/such/file.json")).toThrow("cannot read no/such/file.json");
   });
 
   it("gives a configuration or a ConfigError for any value of any variable", () => {
-    const names = Object.values(SETTINGS).flatMap((setting) => setting.env);
+    const names = Object.values(SETTINGS).flatMap((setting) => setting.variables);
     fc.assert(
       fc.property(fc.constantFrom(...names), fc.string(), (name, value) => {
         try {

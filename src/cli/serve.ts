@@ -14,9 +14,9 @@ export const serve: Command = {
   usage: "hexpush serve [--config FILE]",
 
   help() {
-    const lines = Object.entries(SETTINGS).map(([key, { env, help: text, fallback }]) => {
-      const name = env.length > 0 ? env.join(", ") : `"${key}" in the file`;
-      return `  ${name.padEnd(30)} ${text}${fallback === undefined ? "" : ` [${fallback}]`}`;
+    const lines = Object.entries(SETTINGS).map(([key, { variables, help, defaultValue }]) => {
+      const name = variables.length > 0 ? variables.join(", ") : `"${key}" in the file`;
+      return `  ${name.padEnd(30)} ${help}${defaultValue === undefined ? "" : ` [${defaultValue}]`}`;
     });
     return [
       "Runs the server until SIGTERM or SIGINT; the first one drains, a second one does not wait.",

@@ -1,72 +1,129 @@
 import * as z from "zod";
+import type { ChannelRule } from "../application/channel-rules.js";
 
-// What kinds of values there are: how the text of an environment variable is read, and what is
-// checked of a value, wherever it comes from.
-
-export function text(schema: z.ZodType) {
-  return { schema, read: (value: string) => value };
+export interface ApiKeySetting {
+  readonly key: string;
+  /** The name of the key in the trace of a push. */
+  readonly name?: string | undefined;
+  /** Patterns of the channels that it may push to. @defaultValue all channels */
+  readonly channels?: readonly string[] | undefined;
 }
 
-export function wholeNumber(min: number, max: number) {
+/** How values of one kind are read from an environment variable, and checked wherever they come from. */
+export interface Kind<T> {
+  /** From the text of a variable; what it cannot read it leaves to `check`. */
+  read(text: string): unknown;
+  check(value: unknown): Checked<T>;
+}
+
+export type Checked<T> =
+  | { readonly ok: true; readonly value: T }
+  /** `problem` follows the setting's name: "must be a path". */
+  | { readonly ok: false; readonly problem: string };
+
+/** Hides the schema, so that zod's types are not part of the package's. */
+function kind<T>(schema: z.ZodType<T>, read: Kind<T>["read"] = (text) => text): Kind<T> {
+  return {
+    read,
+    check(value) {
+      const { success, data, error } = schema.safeParse(value);
+      return success
+        ? { ok: true, value: data }
+        : { ok: false, problem: problemOf(error.issues[0]) };
+    },
+  };
+}
+
+/** For a setting with parts, it says which one: "is wrong at [0].join: …". */
+function problemOf(issue: z.core.$ZodIssue | undefined): string {
+  if (issue === undefined) return "is wrong";
+  // The message is about the whole of a plain list.
+  if (issue.path.every((part) => typeof part === "number")) return issue.message;
+  const place = issue.path.map((part) =>
+    typeof part === "number" ? `[${part}]` : `.${String(part)}`,
+  );
+  return `is wrong at ${place.join("")}: ${issue.message}`;
+}
+
+export function text(): Kind<string> {
+  return kind(z.string({ error: "must be a text" }));
+}
+
+export function matching(pattern: RegExp, message: string): Kind<string> {
+  return kind(z.string({ error: message }).regex(pattern, message));
+}
+
+export function oneOf<const T extends string>(values: readonly T[]): Kind<T> {
+  return kind(z.enum(values, { error: `must be one of ${values.join(", ")}` }) as z.ZodType<T>);
+}
+
+export function wholeNumber(min: number, max: number): Kind<number> {
   const message = `must be a whole number from ${min} to ${max}`;
-  return {
-    schema: z.number({ error: message }).int(message).min(min, message).max(max, message),
-    read: (value: string) => (/^\d{1,12}$/.test(value.trim()) ? Number(value) : value),
-  };
+  return kind(
+    z.number({ error: message }).int(message).min(min, message).max(max, message),
+    (text) => (/^\d{1,12}$/.test(text.trim()) ? Number(text) : text),
+  );
 }
 
-export function seconds(max: number, min = 0) {
+export function seconds(max: number, min = 0): Kind<number> {
   const message = `must be a number of seconds from ${min} to ${max}`;
-  return {
-    schema: z.number({ error: message }).min(min, message).max(max, message),
-    read: (value: string) => (/^\d{1,9}(\.\d{1,9})?$/.test(value.trim()) ? Number(value) : value),
-  };
+  return kind(z.number({ error: message }).min(min, message).max(max, message), (text) =>
+    /^\d{1,9}(\.\d{1,9})?$/.test(text.trim()) ? Number(text) : text,
+  );
 }
 
-export function list(what: string) {
-  const message = `must be one or more ${what}, separated by commas`;
-  return {
-    schema: z
-      .array(z.string({ error: message }).min(1, message), { error: message })
-      .min(1, message),
-    read: (value: string) => value.split(",").map((entry) => entry.trim()),
-  };
+export function list(entries: string): Kind<readonly string[]> {
+  const message = listMessage(entries);
+  const entry = z.string({ error: message }).min(1, message);
+  return kind(z.array(entry, { error: message }).min(1, message), readList);
 }
 
-export function yesOrNo() {
-  const message = "must be true or false";
-  return {
-    schema: z.boolean({ error: message }),
-    read: (value: string) => ({ true: true, false: false })[value.trim()] ?? value,
-  };
+export function boolean(): Kind<boolean> {
+  return kind(
+    z.boolean({ error: "must be true or false" }),
+    (text) => ({ true: true, false: false })[text.trim()] ?? text,
+  );
 }
 
-export function path() {
-  return text(z.string({ error: "must be a path" }).min(1, "must be a path"));
+export function path(): Kind<string> {
+  return kind(z.string({ error: "must be a path" }).min(1, "must be a path"));
 }
 
-export function url() {
-  const message = "must be an http or https URL";
-  return text(z.url({ protocol: /^https?$/, error: message }));
+export function url(): Kind<string> {
+  return kind(z.url({ protocol: /^https?$/, error: "must be an http or https URL" }));
 }
 
-export const API_KEYS_MESSAGE = "must be one or more keys, separated by commas";
-export const API_KEY = z.union(
-  [
-    z.string().min(1, API_KEYS_MESSAGE),
-    z.strictObject({
-      key: z.string().min(1),
-      name: z.string().min(1).optional(),
-      channels: z.array(z.string().min(1)).min(1).optional(),
-    }),
-  ],
-  { error: `${API_KEYS_MESSAGE}; in the file also objects with key, name, channels` },
-);
+export function apiKeys(): Kind<readonly (string | ApiKeySetting)[]> {
+  const message = listMessage("keys");
+  const key = z.union(
+    [
+      z.string().min(1, message),
+      z.strictObject({
+        key: z.string().min(1),
+        name: z.string().min(1).optional(),
+        channels: z.array(z.string().min(1)).min(1).optional(),
+      }),
+    ],
+    { error: `${message}; in the file also objects with key, name, channels` },
+  );
+  return kind(z.array(key, { error: message }).min(1, message), readList);
+}
 
-export const CHANNEL_RULE = z.strictObject({
-  pattern: z.string().min(1),
-  join: z.enum(["policy", "anyone", "authenticated", "nobody"]).optional(),
-  history: z.strictObject({ size: z.int().min(0), ttl: z.number().min(0) }).optional(),
-  subscribersMax: z.int().min(0).optional(),
-  dataBytesMax: z.int().min(1).optional(),
-});
+export function channelRules(): Kind<readonly ChannelRule[]> {
+  const rule = z.strictObject({
+    pattern: z.string().min(1),
+    join: z.enum(["policy", "anyone", "authenticated", "nobody"]).optional(),
+    history: z.strictObject({ size: z.int().min(0), ttl: z.number().min(0) }).optional(),
+    subscribersMax: z.int().min(0).optional(),
+    dataBytesMax: z.int().min(1).optional(),
+  });
+  return kind(z.array(rule, { error: "must be a list of rules" }));
+}
+
+function listMessage(entries: string): string {
+  return `must be one or more ${entries}, separated by commas`;
+}
+
+function readList(text: string): string[] {
+  return text.split(",").map((entry) => entry.trim());
+}

@@ -1,26 +1,43 @@
-import * as z from "zod";
-import type { Config } from "./config.js";
 import {
-  API_KEY,
-  API_KEYS_MESSAGE,
-  CHANNEL_RULE,
+  apiKeys,
+  boolean,
+  channelRules,
+  type Kind,
   list,
+  matching,
+  oneOf,
   path,
   seconds,
   text,
   url,
   wholeNumber,
-  yesOrNo,
 } from "./kinds.js";
 
-export interface Setting {
-  /** Environment variables, the first one that is set counts; none for what only the file can say. */
-  readonly env: readonly string[];
-  readonly schema: z.ZodType;
-  readonly fallback: unknown;
-  /** How the text of an environment variable becomes the value that the schema checks. */
-  readonly read: (text: string) => unknown;
+/** A setting whose values are of type `T`; one without a default may be undefined. */
+export interface Setting<T> {
+  /** Environment variables; the first one that is set counts. None: the file or a host only. */
+  readonly variables: readonly string[];
+  readonly kind: Kind<T>;
+  readonly defaultValue: T;
+  /** One line of `hexpush --help`. */
   readonly help: string;
+  /** Error messages do not show its value. */
+  readonly secret: boolean;
+}
+
+interface Declaration<T> {
+  readonly variables: readonly string[];
+  readonly kind: Kind<T>;
+  readonly help: string;
+  readonly secret?: boolean;
+}
+
+function setting<T>(declared: Declaration<T> & { readonly defaultValue: NoInfer<T> }): Setting<T>;
+function setting<T>(declared: Declaration<T>): Setting<T | undefined>;
+function setting<T>(
+  declared: Declaration<T> & { readonly defaultValue?: T },
+): Setting<T | undefined> {
+  return { secret: false, ...declared, defaultValue: declared.defaultValue };
 }
 
 const GIB = 1_073_741_824;
@@ -28,242 +45,294 @@ const GIB = 1_073_741_824;
 const COMBINATIONS = ["first-deny", "first-allow"] as const;
 const LOG_LEVELS = ["silent", "fatal", "error", "warn", "info", "debug", "trace"] as const;
 
-/** The one table of settings: environment, file, defaults, checks and help are made from it. */
-export const SETTINGS: { readonly [K in keyof Config]: Setting } = {
-  host: {
-    env: ["HEXPUSH_HOST"],
-    ...text(z.string().regex(/^[\w.:%-]+$/, "must be an address or a host name")),
-    fallback: "127.0.0.1",
+/**
+ * The one place that declares a setting. The type `Config`, the environment variables, the file, the
+ * checks, the defaults and the help are derived from it. docs/guides/configuration.md lists the same
+ * settings, which a test checks. Durations are in seconds and sizes in bytes, both plain numbers.
+ */
+export const SETTINGS = {
+  /** The address to listen on. @defaultValue "127.0.0.1" */
+  host: setting({
+    variables: ["HEXPUSH_HOST"],
+    kind: matching(/^[\w.:%-]+$/, "must be an address or a host name"),
+    defaultValue: "127.0.0.1",
     help: "address to listen on",
-  },
-  port: {
-    env: ["HEXPUSH_PORT", "PORT"],
-    ...wholeNumber(0, 65_535),
-    fallback: 4004,
+  }),
+  /** The port to listen on; 0 takes a free one. @defaultValue 4004 */
+  port: setting({
+    variables: ["HEXPUSH_PORT", "PORT"],
+    kind: wholeNumber(0, 65_535),
+    defaultValue: 4004,
     help: "port to listen on; 0 takes a free one",
-  },
-  apiKeys: {
-    env: ["HEXPUSH_API_KEYS"],
-    schema: z.array(API_KEY, { error: API_KEYS_MESSAGE }).min(1, API_KEYS_MESSAGE),
-    read: list("keys").read,
-    fallback: undefined,
+  }),
+  /** Keys that may push: each as itself or as `sha256:HEX`, or an object with a name and channels. */
+  apiKeys: setting({
+    variables: ["HEXPUSH_API_KEYS"],
+    kind: apiKeys(),
+    secret: true,
     help: "keys that may push, comma separated; sha256:HEX in place of a key",
-  },
-  apiKeysFile: {
-    env: ["HEXPUSH_API_KEYS_FILE"],
-    ...path(),
-    fallback: undefined,
-    help: "file of keys that may push, one a line; read again on SIGHUP",
-  },
-  jwtSecret: {
-    env: ["HEXPUSH_JWT_SECRET"],
-    ...text(z.string({ error: "must be a text" })),
-    fallback: undefined,
+  }),
+  /** Path of a file of keys, read again on SIGHUP; see docs/guides/authentication.md. */
+  apiKeysFile: setting({
+    variables: ["HEXPUSH_API_KEYS_FILE"],
+    kind: path(),
+    help: "file of keys that may push, one per line; read again on SIGHUP",
+  }),
+  /** The secret that signs the tokens that sockets need: HS256, HS384 or HS512. */
+  jwtSecret: setting({
+    variables: ["HEXPUSH_JWT_SECRET"],
+    kind: text(),
+    secret: true,
     help: "secret of the tokens that sockets need (HS256, HS384, HS512)",
-  },
-  jwtPublicKeyFile: {
-    env: ["HEXPUSH_JWT_PUBLIC_KEY_FILE"],
-    ...path(),
-    fallback: undefined,
+  }),
+  /** Path of a PEM, JWK or JWKS file with the keys that verify the tokens. */
+  jwtPublicKeyFile: setting({
+    variables: ["HEXPUSH_JWT_PUBLIC_KEY_FILE"],
+    kind: path(),
     help: "PEM, JWK or JWKS file that verifies the tokens that sockets need",
-  },
-  jwksUrl: {
-    env: ["HEXPUSH_JWKS_URL"],
-    ...url(),
-    fallback: undefined,
+  }),
+  /** The http or https URL of the keys that verify the tokens. */
+  jwksUrl: setting({
+    variables: ["HEXPUSH_JWKS_URL"],
+    kind: url(),
     help: "URL of the keys that verify the tokens that sockets need",
-  },
-  jwtAudience: {
-    env: ["HEXPUSH_JWT_AUDIENCE"],
-    ...list("names"),
-    fallback: undefined,
-    help: "audiences of which a token must name one, comma separated",
-  },
-  jwtIssuer: {
-    env: ["HEXPUSH_JWT_ISSUER"],
-    ...list("names"),
-    fallback: undefined,
-    help: "issuers of which a token must name one, comma separated",
-  },
-  jwtLeeway: {
-    env: ["HEXPUSH_JWT_LEEWAY"],
-    ...seconds(300),
-    fallback: 5,
-    help: "seconds by which clocks may differ when a token's times are checked",
-  },
-  jwtPush: {
-    env: ["HEXPUSH_JWT_PUSH"],
-    ...yesOrNo(),
-    fallback: false,
-    help: "true lets tokens push to the channels of their claim push",
-  },
-  authUrl: {
-    env: ["HEXPUSH_AUTH_URL"],
-    ...url(),
-    fallback: undefined,
-    help: "URL of an application that is asked who may push, connect and join",
-  },
-  authSecret: {
-    env: ["HEXPUSH_AUTH_SECRET"],
-    ...text(z.string({ error: "must be a text" })),
-    fallback: undefined,
-    help: "signs what that application is asked",
-  },
-  authTimeout: {
-    env: ["HEXPUSH_AUTH_TIMEOUT"],
-    ...seconds(60, 0.01),
-    fallback: 2,
-    help: "seconds that the application may take for an answer",
-  },
-  authCombine: {
-    env: ["HEXPUSH_AUTH_COMBINE"],
-    ...text(z.enum(COMBINATIONS, { error: `must be one of ${COMBINATIONS.join(", ")}` })),
-    fallback: "first-deny",
+  }),
+  /** A token's `aud` must name one of these. */
+  jwtAudience: setting({
+    variables: ["HEXPUSH_JWT_AUDIENCE"],
+    kind: list("names"),
+    help: "audiences, comma separated; a token must name one of them",
+  }),
+  /** A token's `iss` must be one of these. */
+  jwtIssuer: setting({
+    variables: ["HEXPUSH_JWT_ISSUER"],
+    kind: list("names"),
+    help: "issuers, comma separated; a token must name one of them",
+  }),
+  /** The difference between clocks that is tolerated, in seconds. @defaultValue 5 */
+  jwtLeeway: setting({
+    variables: ["HEXPUSH_JWT_LEEWAY"],
+    kind: seconds(300),
+    defaultValue: 5,
+    help: "tolerated clock difference, in seconds, when a token's times are checked",
+  }),
+  /** Whether tokens with a claim `push` may push. @defaultValue false */
+  jwtPush: setting({
+    variables: ["HEXPUSH_JWT_PUSH"],
+    kind: boolean(),
+    defaultValue: false,
+    help: "true lets tokens push to the channels in their claim push",
+  }),
+  /** The http or https URL of an application that decides on pushes, connects and joins. */
+  authUrl: setting({
+    variables: ["HEXPUSH_AUTH_URL"],
+    kind: url(),
+    help: "URL of an application that decides on pushes, connects and joins",
+  }),
+  /** The secret that signs the requests to that application. */
+  authSecret: setting({
+    variables: ["HEXPUSH_AUTH_SECRET"],
+    kind: text(),
+    secret: true,
+    help: "secret that signs the requests to that application",
+  }),
+  /** How long that application may take to answer, in seconds. @defaultValue 2 */
+  authTimeout: setting({
+    variables: ["HEXPUSH_AUTH_TIMEOUT"],
+    kind: seconds(60, 0.01),
+    defaultValue: 2,
+    help: "seconds that the application may take to answer",
+  }),
+  /**
+   * Whether all of several policies must allow (`first-deny`), or one (`first-allow`).
+   * @defaultValue "first-deny"
+   */
+  authCombine: setting({
+    variables: ["HEXPUSH_AUTH_COMBINE"],
+    kind: oneOf(COMBINATIONS),
+    defaultValue: "first-deny",
     help: "first-deny: all of several policies must allow; first-allow: one",
-  },
-  publicChannels: {
-    env: ["HEXPUSH_PUBLIC_CHANNELS"],
-    ...list("patterns"),
-    fallback: undefined,
-    help: "channels that anyone may join, comma separated, * for any characters",
-  },
-  broker: {
-    env: ["HEXPUSH_BROKER"],
-    ...text(z.string().regex(/^(?:memory:|file:.+)$/s, "must be memory: or file:DIRECTORY")),
-    fallback: "memory:",
-    help: "what keeps and brings the messages: memory:, or file:DIRECTORY",
-  },
-  historySize: {
-    env: ["HEXPUSH_HISTORY_SIZE"],
-    ...wholeNumber(0, 1_000_000),
-    fallback: 100,
-    help: "messages that a channel keeps for those who come back; 0 keeps none",
-  },
-  historyTtl: {
-    env: ["HEXPUSH_HISTORY_TTL"],
-    ...seconds(31_536_000),
-    fallback: 120,
+  }),
+  /** Patterns of channels that anyone may join. */
+  publicChannels: setting({
+    variables: ["HEXPUSH_PUBLIC_CHANNELS"],
+    kind: list("patterns"),
+    help: "channels that anyone may join, comma separated; * matches any characters",
+  }),
+  /** The broker: `memory:`, or `file:DIRECTORY`. @defaultValue "memory:" */
+  broker: setting({
+    variables: ["HEXPUSH_BROKER"],
+    kind: matching(/^(?:memory:|file:.+)$/s, "must be memory: or file:DIRECTORY"),
+    defaultValue: "memory:",
+    help: "memory:, or file:DIRECTORY for a history on disk",
+  }),
+  /**
+   * How many messages a channel keeps for clients that reconnect; 0 keeps none.
+   * @defaultValue 100
+   */
+  historySize: setting({
+    variables: ["HEXPUSH_HISTORY_SIZE"],
+    kind: wholeNumber(0, 1_000_000),
+    defaultValue: 100,
+    help: "messages that a channel keeps for clients that reconnect; 0 keeps none",
+  }),
+  /** How long a message is kept, in seconds; 0 keeps none. @defaultValue 120 */
+  historyTtl: setting({
+    variables: ["HEXPUSH_HISTORY_TTL"],
+    kind: seconds(31_536_000),
+    defaultValue: 120,
     help: "seconds for which a message is kept; 0 keeps none",
-  },
-  historyMemory: {
-    env: ["HEXPUSH_HISTORY_MEMORY"],
-    ...wholeNumber(0, 1_099_511_627_776),
-    fallback: 268_435_456,
-    help: "most bytes that all histories of the memory broker take together",
-  },
-  channels: {
-    env: [],
-    schema: z.array(CHANNEL_RULE, { error: "must be a list of rules" }),
-    read: (value: string) => value,
-    fallback: undefined,
+  }),
+  /** The memory limit of all histories of the memory broker, in bytes. @defaultValue 268435456 */
+  historyMemory: setting({
+    variables: ["HEXPUSH_HISTORY_MEMORY"],
+    kind: wholeNumber(0, 1_099_511_627_776),
+    defaultValue: 268_435_456,
+    help: "memory limit of all histories of the memory broker, in bytes",
+  }),
+  /** Rules for channels by pattern; in the file only. The first rule that matches applies. */
+  channels: setting({
+    variables: [],
+    kind: channelRules(),
     help: "rules for channels by pattern",
-  },
-  policyTimeout: {
-    env: ["HEXPUSH_POLICY_TIMEOUT"],
-    ...seconds(300, 0.01),
-    fallback: 5,
-    help: "seconds after which a policy without an answer has denied",
-  },
-  revocationsFile: {
-    env: ["HEXPUSH_REVOCATIONS_FILE"],
-    ...path(),
-    fallback: undefined,
-    help: "file that keeps what was revoked over a restart",
-  },
-  allowedOrigins: {
-    env: ["HEXPUSH_ALLOWED_ORIGINS"],
-    ...list("origins"),
-    fallback: undefined,
+  }),
+  /** How long a policy may take, in seconds; after that, it has denied. @defaultValue 5 */
+  policyTimeout: setting({
+    variables: ["HEXPUSH_POLICY_TIMEOUT"],
+    kind: seconds(300, 0.01),
+    defaultValue: 5,
+    help: "seconds after which a policy that has not answered denies",
+  }),
+  /** Path of a file that keeps revocations across restarts. */
+  revocationsFile: setting({
+    variables: ["HEXPUSH_REVOCATIONS_FILE"],
+    kind: path(),
+    help: "file that keeps revocations across restarts",
+  }),
+  /** Web origins that may connect and use the API; see docs/guides/configuration.md. */
+  allowedOrigins: setting({
+    variables: ["HEXPUSH_ALLOWED_ORIGINS"],
+    kind: list("origins"),
     help: "web origins that may use the server, comma separated; unset: any on loopback, else the same host",
-  },
-  drainTimeout: {
-    env: ["HEXPUSH_DRAIN_TIMEOUT"],
-    ...seconds(3600),
-    fallback: 10,
+  }),
+  /**
+   * How long a stop may take to finish requests and to close the sockets, in seconds.
+   * @defaultValue 10
+   */
+  drainTimeout: setting({
+    variables: ["HEXPUSH_DRAIN_TIMEOUT"],
+    kind: seconds(3600),
+    defaultValue: 10,
     help: "seconds that a stop may take",
-  },
-  drainSockets: {
-    env: ["HEXPUSH_DRAIN_SOCKETS"],
-    ...yesOrNo(),
-    fallback: true,
-    help: "false leaves sockets open while a stop drains, and closes them at its end",
-  },
-  connectRate: {
-    env: ["HEXPUSH_CONNECT_RATE"],
-    ...wholeNumber(0, 1_000_000),
-    fallback: 1000,
-    help: "connects a second that a server admits in its first 30 seconds; 0 admits all at once",
-  },
-  logLevel: {
-    env: ["HEXPUSH_LOG_LEVEL"],
-    ...text(z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(", ")}` })),
-    fallback: "info",
+  }),
+  /**
+   * Whether a stop closes the sockets spread over its time, or all at its end.
+   * @defaultValue true
+   */
+  drainSockets: setting({
+    variables: ["HEXPUSH_DRAIN_SOCKETS"],
+    kind: boolean(),
+    defaultValue: true,
+    help: "false leaves sockets open during a drain, and closes them at its end",
+  }),
+  /**
+   * Connects per second in the first 30 seconds after a start; 0 sets no limit.
+   * @defaultValue 1000
+   */
+  connectRate: setting({
+    variables: ["HEXPUSH_CONNECT_RATE"],
+    kind: wholeNumber(0, 1_000_000),
+    defaultValue: 1000,
+    help: "connects per second in the first 30 seconds after a start; 0 sets no limit",
+  }),
+  /** The least severe level that is logged. @defaultValue "info" */
+  logLevel: setting({
+    variables: ["HEXPUSH_LOG_LEVEL"],
+    kind: oneOf(LOG_LEVELS),
+    defaultValue: "info",
     help: LOG_LEVELS.join(", "),
-  },
-  requestLog: {
-    env: ["HEXPUSH_REQUEST_LOG"],
-    ...yesOrNo(),
-    fallback: false,
+  }),
+  /** Whether each HTTP request is logged. @defaultValue false */
+  requestLog: setting({
+    variables: ["HEXPUSH_REQUEST_LOG"],
+    kind: boolean(),
+    defaultValue: false,
     help: "true logs each HTTP request",
-  },
-  bodyLimit: {
-    env: ["HEXPUSH_BODY_LIMIT"],
-    ...wholeNumber(1, GIB),
-    fallback: 8_000_000,
+  }),
+  /** The largest request body, in bytes. @defaultValue 8000000 */
+  bodyLimit: setting({
+    variables: ["HEXPUSH_BODY_LIMIT"],
+    kind: wholeNumber(1, GIB),
+    defaultValue: 8_000_000,
     help: "largest request body, in bytes",
-  },
-  frameLimit: {
-    env: ["HEXPUSH_FRAME_LIMIT"],
-    ...wholeNumber(1, 16_777_216),
-    fallback: 65_536,
+  }),
+  /** The largest frame from a client, in bytes. @defaultValue 65536 */
+  frameLimit: setting({
+    variables: ["HEXPUSH_FRAME_LIMIT"],
+    kind: wholeNumber(1, 16_777_216),
+    defaultValue: 65_536,
     help: "largest frame from a client, in bytes",
-  },
-  channelNameLimit: {
-    env: ["HEXPUSH_CHANNEL_NAME_LIMIT"],
-    ...wholeNumber(1, 65_536),
-    fallback: 1024,
+  }),
+  /** The longest channel name, in bytes of UTF-8. @defaultValue 1024 */
+  channelNameLimit: setting({
+    variables: ["HEXPUSH_CHANNEL_NAME_LIMIT"],
+    kind: wholeNumber(1, 65_536),
+    defaultValue: 1024,
     help: "longest channel name, in bytes of UTF-8",
-  },
-  eventNameLimit: {
-    env: ["HEXPUSH_EVENT_NAME_LIMIT"],
-    ...wholeNumber(1, 65_536),
-    fallback: 255,
+  }),
+  /** The longest event name, in bytes of UTF-8. @defaultValue 255 */
+  eventNameLimit: setting({
+    variables: ["HEXPUSH_EVENT_NAME_LIMIT"],
+    kind: wholeNumber(1, 65_536),
+    defaultValue: 255,
     help: "longest event name, in bytes of UTF-8",
-  },
-  channelsPerPush: {
-    env: ["HEXPUSH_CHANNELS_PER_PUSH"],
-    ...wholeNumber(1, 1_000_000),
-    fallback: 1000,
+  }),
+  /** The most channels in one push. @defaultValue 1000 */
+  channelsPerPush: setting({
+    variables: ["HEXPUSH_CHANNELS_PER_PUSH"],
+    kind: wholeNumber(1, 1_000_000),
+    defaultValue: 1000,
     help: "most channels in one push",
-  },
-  pushesPerBatch: {
-    env: ["HEXPUSH_PUSHES_PER_BATCH"],
-    ...wholeNumber(1, 100_000),
-    fallback: 100,
+  }),
+  /** The most pushes in one batch. @defaultValue 100 */
+  pushesPerBatch: setting({
+    variables: ["HEXPUSH_PUSHES_PER_BATCH"],
+    kind: wholeNumber(1, 100_000),
+    defaultValue: 100,
     help: "most pushes in one batch",
-  },
-  idempotencyKeys: {
-    env: ["HEXPUSH_IDEMPOTENCY_KEYS"],
-    ...wholeNumber(0, 10_000_000),
-    fallback: 100_000,
-    help: "most Idempotency-Keys that are remembered at a time, for 5 minutes each",
-  },
-  traces: {
-    env: ["HEXPUSH_TRACES"],
-    ...wholeNumber(0, 1_000_000),
-    fallback: 10_000,
+  }),
+  /**
+   * The most Idempotency-Keys that are remembered at a time, for 5 minutes each.
+   * @defaultValue 100000
+   */
+  idempotencyKeys: setting({
+    variables: ["HEXPUSH_IDEMPOTENCY_KEYS"],
+    kind: wholeNumber(0, 10_000_000),
+    defaultValue: 100_000,
+    help: "most Idempotency-Keys remembered at a time, for 5 minutes each",
+  }),
+  /** The most pushes whose trace is kept; 0 keeps none. @defaultValue 10000 */
+  traces: setting({
+    variables: ["HEXPUSH_TRACES"],
+    kind: wholeNumber(0, 1_000_000),
+    defaultValue: 10_000,
     help: "most pushes whose trace is kept; 0 keeps none",
-  },
-  channelsPerSocket: {
-    env: ["HEXPUSH_CHANNELS_PER_SOCKET"],
-    ...wholeNumber(1, 1_000_000),
-    fallback: 1000,
-    help: "most channels that one socket may be joined to",
-  },
-  sendBufferLimit: {
-    env: ["HEXPUSH_SEND_BUFFER_LIMIT"],
-    ...wholeNumber(1024, GIB),
-    fallback: 1_048_576,
-    help: "most bytes that wait for one socket; above it the socket is cut",
-  },
+  }),
+  /** The most channels that one socket may join. @defaultValue 1000 */
+  channelsPerSocket: setting({
+    variables: ["HEXPUSH_CHANNELS_PER_SOCKET"],
+    kind: wholeNumber(1, 1_000_000),
+    defaultValue: 1000,
+    help: "most channels that one socket may join",
+  }),
+  /**
+   * The most bytes that wait to be sent to one socket; above it, the socket is closed.
+   * @defaultValue 1048576
+   */
+  sendBufferLimit: setting({
+    variables: ["HEXPUSH_SEND_BUFFER_LIMIT"],
+    kind: wholeNumber(1024, GIB),
+    defaultValue: 1_048_576,
+    help: "most bytes that wait to be sent to one socket; above it, the socket is closed",
+  }),
 };

@@ -38,8 +38,8 @@ describe("hexpush", () => {
 
   it("serve --help names every setting, also what only the file can say", async () => {
     const { stdout } = await hexpush(["serve", "--help"]);
-    for (const [key, { env }] of Object.entries(SETTINGS)) {
-      for (const name of env.length > 0 ? env : [`"${key}" in the file`]) {
+    for (const [key, { variables }] of Object.entries(SETTINGS)) {
+      for (const name of variables.length > 0 ? variables : [`"${key}" in the file`]) {
         expect(stdout).toContain(name);
       }
     }

@@ -5,10 +5,10 @@ import { blocksOf, pages, readPage } from "./markdown.js";
 
 const PAGE = "docs/guides/configuration.md";
 
-const settings = Object.entries(SETTINGS).map(([key, { env, fallback }]) => ({
-  variables: [...env],
+const settings = Object.entries(SETTINGS).map(([key, { variables, defaultValue }]) => ({
+  variables: [...variables],
   key,
-  fallback: fallback === undefined ? "none" : String(fallback),
+  defaultValue: defaultValue === undefined ? "none" : String(defaultValue),
 }));
 
 /** The rows of the table whose first cell names a variable. */
@@ -17,13 +17,13 @@ function rows() {
     .split("\n")
     .filter((line) => /^\| (?:`HEXPUSH_|the file only \|)/.test(line))
     .map((line) => {
-      const [, variables = "", key = "", fallback = ""] = line
+      const [, variables = "", key = "", defaultValue = ""] = line
         .split("|")
         .map((cell) => cell.trim());
       return {
         variables: [...variables.matchAll(/`(\w+)`/g)].map((match) => match[1]),
         key: key.replaceAll("`", ""),
-        fallback: fallback.replaceAll("`", ""),
+        defaultValue: defaultValue.replaceAll("`", ""),
       };
     });
 }
