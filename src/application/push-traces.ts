@@ -5,7 +5,6 @@ import type {
   PushRefused,
   PushRequested,
 } from "../domain/push-listener.js";
-import { KeptId } from "./kept-id.js";
 
 /** What became of one push: the answer to "why did it not arrive?". Holds no payload. */
 export interface PushTrace {
@@ -50,7 +49,7 @@ const FRAME_OVERHEAD = 40;
  * before they are let go, which costs a push more than everything else here.
  */
 class Accepted {
-  readonly id = new KeptId();
+  id = "";
   at = 0;
   by: string | undefined;
   event = "";
@@ -126,7 +125,7 @@ export class PushTraces implements PushListener {
     let characters = push.event.length;
     const { channels } = push;
     for (const channel of channels) characters += channel.length;
-    entry.id.set(pushId);
+    entry.id = pushId;
     this.#newestId = pushId;
     entry.at = now();
     entry.by = by;
@@ -196,10 +195,9 @@ export class PushTraces implements PushListener {
   /** From the newest on, which is nearly always the one; an operator's question may take longer. */
   #accepted(id: string): Accepted | undefined {
     if (id === this.#newestId) return this.#entryAt(this.#end - 1);
-    const kept = new KeptId(id);
     for (let at = this.#end - 1; at >= this.#start; at--) {
       const entry = this.#entryAt(at);
-      if (entry.id.equals(kept)) return entry;
+      if (entry.id === id) return entry;
     }
     return undefined;
   }
