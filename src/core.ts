@@ -28,7 +28,12 @@ export {
   type Presence,
   type Stats,
 } from "./application/control.js";
-export { type GuardOptions, guardPolicy, type PolicyFault } from "./application/guard-policy.js";
+export {
+  type GuardOptions,
+  guardPolicy,
+  type PolicyFault,
+  type PolicyTimeout,
+} from "./application/guard-policy.js";
 export {
   type IdempotencyOptions,
   IdempotencyStore,

@@ -35,9 +35,11 @@ describe("the configuration", () => {
       jwtIssuer: undefined,
       jwtLeeway: 5,
       jwtPush: false,
+      jwtOperate: false,
       authUrl: undefined,
       authSecret: undefined,
       authTimeout: 2,
+      authOperate: false,
       authCombine: "first-deny",
       publicChannels: undefined,
       broker: "memory:",
@@ -85,6 +87,23 @@ describe("the configuration", () => {
 
   it("reads lists separated by commas", () => {
     expect(loadConfig({ HEXPUSH_API_KEYS: "a, b ,c" }).apiKeys).toEqual(["a", "b", "c"]);
+  });
+
+  it("reads the scopes of a key behind a blank, and no other words", () => {
+    const keysOf = (text: string) => loadConfig({ HEXPUSH_API_KEYS: text }).apiKeys;
+    expect(keysOf("a, b scopes=push+read ,c\tscopes=operate,scopes=push")).toEqual([
+      "a",
+      { key: "b", scopes: ["push", "read"] },
+      { key: "c", scopes: ["operate"] },
+      "scopes=push",
+    ]);
+    // What is refused later: no key contains a blank.
+    expect(keysOf("a name=b, c scopes=push read")).toEqual(["a name=b", "c scopes=push read"]);
+    for (const scopes of ["", "all", "push+", "Push"]) {
+      const load = () => keysOf(`SECRET scopes=${scopes}`);
+      expect(load).toThrow(/^HEXPUSH_API_KEYS must be .*scopes=push\+read\+operate/);
+      expect(load).not.toThrow("SECRET");
+    }
   });
 
   it("is frozen", () => {

@@ -66,6 +66,8 @@ function temporaryFile(content: string): string {
 const token = (claims: Record<string, unknown>) =>
   makeToken({ iat: NOW, exp: NOW + 60, ...claims });
 
+const OPERATOR = { key: "key", scopes: ["push", "read", "operate"] } as const;
+
 const ann = { sub: "ann", channels: ["room:*"] };
 
 describe("tokens by settings", () => {
@@ -111,15 +113,11 @@ describe("tokens by settings", () => {
   });
 
   it("push where they may, once the settings let them", async () => {
-    const { push, post, url } = await start({ jwtSecret: SECRET, jwtPush: true });
+    const { push, post } = await start({ jwtSecret: SECRET, jwtPush: true });
     const limited = token({ sub: "backend", push: "room:*" });
     expect(await push("room:1", limited)).toBe(200);
     expect(await push("hall", limited)).toBe(403);
     expect(await push("room:1", token(ann))).toBe(403);
-    const stats = (key: string) =>
-      fetch(`${url}/api/stats`, { headers: { authorization: `Bearer ${key}` } });
-    expect((await stats(limited)).status).toBe(403);
-    expect((await stats(token({ sub: "operator", push: "*" }))).status).toBe(200);
     const answer = await post(
       "/api/push?explain=1",
       { channel: "room:1", event: "e", data: 1 },
@@ -131,7 +129,7 @@ describe("tokens by settings", () => {
 
 describe("revocation", () => {
   it("closes what is open and refuses what comes, until the subject has a newer token", async () => {
-    const { connect, post } = await start({ jwtSecret: SECRET, apiKeys: ["key"] });
+    const { connect, post } = await start({ jwtSecret: SECRET, apiKeys: [OPERATOR] });
     const [client, other] = [
       await connect(token(ann)),
       await connect(token({ ...ann, sub: "bob" })),
@@ -162,12 +160,14 @@ describe("revocation", () => {
     await within(client.closed, "the close");
   });
 
-  it("is for whoever may push everywhere, and names what is wrong", async () => {
-    const limited = { key: "limited", channels: ["a.*"] };
-    const { post } = await start({ jwtSecret: SECRET, apiKeys: ["key", limited] });
+  it("needs the right to operate, and names what is wrong", async () => {
+    const reads = { key: "reads", scopes: ["push", "read"] } as const;
+    const { post } = await start({ jwtSecret: SECRET, apiKeys: ["pushes", reads, OPERATOR] });
     const revoke = (body: unknown, key?: string) => post("/api/revocations", body, key);
     expect((await revoke({ subject: "ann" })).status).toBe(403);
-    expect((await revoke({ subject: "ann" }, "limited")).status).toBe(403);
+    for (const key of ["pushes", "reads", "wrong"]) {
+      expect((await revoke({ subject: "ann" }, key)).status).toBe(403);
+    }
     expect((await revoke({ subjekt: "ann" }, "key")).status).toBe(422);
     expect((await revoke({}, "key")).status).toBe(422);
     expect((await revoke([], "key")).status).toBe(422);
@@ -176,7 +176,7 @@ describe("revocation", () => {
 
   it("is kept over a restart by its file, and a file that is none refuses the start", async () => {
     const revocationsFile = temporaryFile("");
-    const settings = { jwtSecret: SECRET, apiKeys: ["key"], revocationsFile };
+    const settings = { jwtSecret: SECRET, apiKeys: [OPERATOR], revocationsFile };
     const first = await start(settings);
     expect((await first.post("/api/revocations", { token_id: "t" }, "key")).status).toBe(200);
     await first.hexpush.stop(0);
@@ -190,7 +190,12 @@ describe("revocation", () => {
 
 describe("API keys by settings", () => {
   it("push where they may, named in the trace", async () => {
-    const named = { key: "limited", name: "shop", channels: ["orders.*", "news"] };
+    const named = {
+      key: "limited",
+      name: "shop",
+      channels: ["orders.*", "news"],
+      scopes: ["push", "read"],
+    } as const;
     const { push, post, url } = await start({ apiKeys: ["key", named] });
     expect(await push("orders.1", "limited")).toBe(200);
     expect(await push("other", "limited")).toBe(403);
@@ -317,29 +322,73 @@ describe("a call-out by settings", () => {
     await within(client.closed, "the close");
   });
 
+  it("is asked about operators only once the settings say that it knows the question", async () => {
+    const questions: Record<string, unknown>[] = [];
+    const application = createServer((request, response) => {
+      let body = "";
+      request.on("data", (chunk) => {
+        body += chunk;
+      });
+      request.on("end", () => {
+        const question = JSON.parse(body) as Record<string, unknown>;
+        questions.push(question);
+        const allow = question.right !== "operate";
+        response.setHeader("content-type", "application/json");
+        response.end(JSON.stringify(allow ? { allow } : { allow, status: 401, body: "who?" }));
+      });
+    });
+    await new Promise<void>((resolve) => application.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void application.close());
+    const authUrl = `http://127.0.0.1:${(application.address() as AddressInfo).port}/`;
+    const silent = await start({ authUrl });
+    // This one allows whatever it is asked.
+    expect((await fetch(`${silent.url}/api/channels/a/history`)).status).toBe(403);
+    expect((await silent.post("/api/revocations", { subject: "ann" })).status).toBe(403);
+    expect(questions).toEqual([]);
+    const { url, post } = await start({ authUrl, authOperate: true });
+    expect((await fetch(`${url}/api/channels/a/history`)).status).toBe(200);
+    expect((await fetch(`${url}/api/stats`)).status).toBe(200);
+    const revoked = await post("/api/revocations", { subject: "ann" }, "key");
+    expect([revoked.status, await revoked.json()]).toEqual([401, "who?"]);
+    expect(questions).toMatchObject([
+      { question: "operate", right: "read", path: "/api/channels/a/history", channel: "a" },
+      { question: "operate", right: "read", path: "/api/stats", channel: null },
+      {
+        question: "operate",
+        right: "operate",
+        method: "POST",
+        path: "/api/revocations",
+        headers: { authorization: "Bearer key" },
+        channel: null,
+      },
+    ]);
+  });
+
   it("denies all where nobody answers, and the log says why", async () => {
     const { connect, push, log } = await start({ authUrl: "http://127.0.0.1:9/" });
     expect(await push("a")).toBe(403);
     await expect(connect("x")).rejects.toThrow("403");
-    expect(log.join("")).toContain("could not be asked");
+    expect(log.join("")).toContain("auth callout failed");
   });
 });
 
 describe("a policy of the host's", () => {
   it("denies where it takes longer than the settings let it, and the log says so", async () => {
     const hangs = () => new Promise<never>(() => {});
-    const { push, connect, log } = await start({
+    const { push, connect, log, url } = await start({
       policyTimeout: 0.05,
       policy: {
         authorizePush: hangs,
         authorizeConnect: ({ token }) => (token === undefined ? { allow: true } : hangs()),
         authorizeJoin: hangs,
+        authorizeOperate: hangs,
       },
     });
     expect(await push("a")).toBe(403);
+    expect((await fetch(`${url}/api/stats`)).status).toBe(403);
     await expect(connect("token")).rejects.toThrow("403");
     await expect((await connect()).join("a")).rejects.toThrow("unauthorized");
-    expect(log.filter((line) => line.includes("did not decide within 0.05 s"))).toHaveLength(3);
+    expect(log.filter((line) => line.includes("did not decide within 0.05 s"))).toHaveLength(4);
   });
 });
 
@@ -362,10 +411,41 @@ describe("several policies by settings", () => {
     expect(await push("b", token({ push: "a" }))).toBe(403);
   });
 
+  it("give operators the rights of their key or of their token, as combined", async () => {
+    const both = { apiKeys: ["pushes", OPERATOR], jwtSecret: SECRET, jwtOperate: true };
+    const { url, push } = await start({ ...both, authCombine: "first-allow" });
+    const stats = async (key: string) =>
+      (await fetch(`${url}/api/stats`, { headers: { authorization: `Bearer ${key}` } })).status;
+    const claims = { channels: "*", scope: "hexpush:read" };
+    expect(await Promise.all(["key", token(claims)].map(stats))).toEqual([200, 200]);
+    expect(await Promise.all(["pushes", token({ channels: "*" })].map(stats))).toEqual([403, 403]);
+    expect(await push("a", token({ ...claims, push: "*" }))).toBe(403);
+    const alone = await start({ apiKeys: [OPERATOR], authUrl: "http://127.0.0.1:9/" });
+    const revoked = await alone.post("/api/revocations", { subject: "ann" }, "key");
+    // An application that is not asked about operators has no say.
+    expect(revoked.status).toBe(200);
+    const asked = await start({
+      apiKeys: [OPERATOR],
+      authUrl: "http://127.0.0.1:9/",
+      authOperate: true,
+    });
+    expect((await asked.post("/api/revocations", { subject: "ann" }, "key")).status).toBe(403);
+  });
+
   it.each<[HexpushOptions, string]>([
     [{ jwtSecret: "short" }, "HEXPUSH_JWT_SECRET: "],
     [{ jwtSecret: SECRET, jwksUrl: "http://127.0.0.1:9/" }, "only one of"],
     [{ jwtPush: true }, '"jwtPush" is set without'],
+    [{ jwtOperate: true }, '"jwtOperate" is set without'],
+    [{ authOperate: true }, "HEXPUSH_AUTH_OPERATE is set without"],
+    [
+      { apiKeys: ["key"], jwtSecret: SECRET, jwtOperate: true },
+      "HEXPUSH_JWT_OPERATE with HEXPUSH_API_KEYS",
+    ],
+    [
+      { apiKeys: [{ key: "k", channels: ["a"], scopes: ["operate"] }] },
+      "HEXPUSH_API_KEYS: key 1: the scope",
+    ],
     [{ jwtAudience: ["a"] }, '"jwtAudience" is set without'],
     [{ authSecret: "s" }, "HEXPUSH_AUTH_SECRET is set without"],
     [{ apiKeysFile: "/no/such/file" }, "HEXPUSH_API_KEYS_FILE: cannot read"],

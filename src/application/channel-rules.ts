@@ -1,4 +1,10 @@
-import type { AuthPolicy, Identity, JoinDecision, MaybePromise } from "../domain/auth-policy.js";
+import {
+  type AuthPolicy,
+  authorizeOperate,
+  type Identity,
+  type JoinDecision,
+  type MaybePromise,
+} from "../domain/auth-policy.js";
 import { ChannelPattern } from "../domain/channel-pattern.js";
 import { utf8Length } from "../domain/name.js";
 import type { InvalidPush, Push } from "../domain/push.js";
@@ -85,9 +91,10 @@ const ALLOW = Object.freeze({ allow: true as const });
 const DENY = Object.freeze({ allow: false as const });
 
 /** The policy with the rules on who may join before it. */
-export function applyJoinRules(policy: AuthPolicy, rules: ChannelRules): AuthPolicy {
+export function applyJoinRules(policy: AuthPolicy, rules: ChannelRules): Required<AuthPolicy> {
   return {
     authorizePush: (request) => policy.authorizePush(request),
+    authorizeOperate: (request) => authorizeOperate(policy, request),
     authorizeConnect: (request) => policy.authorizeConnect(request),
     authorizeJoin(request): MaybePromise<JoinDecision> {
       switch (rules.ruleFor(request.channel)?.join) {

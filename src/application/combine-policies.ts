@@ -3,12 +3,14 @@ import type {
   ConnectDecision,
   JoinDecision,
   MaybePromise,
+  OperateDecision,
   PushAuthRequest,
   PushDecision,
 } from "../domain/auth-policy.js";
+import { authorizeOperate } from "../domain/auth-policy.js";
 import { isPromise } from "../domain/maybe-promise.js";
+import { ComposedIdentities } from "./composed-identities.js";
 import { guardPolicy, type PolicyFault } from "./guard-policy.js";
-import { HandedOut } from "./handed-out.js";
 import { asOpenAs, isOpenToEveryone, markOpen } from "./open-policy.js";
 
 type Allowed<T> = Extract<T, { readonly allow: true }>;
@@ -18,24 +20,29 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 const DENY = Object.freeze({ allow: false as const });
 
 /**
- * Several policies as one that allows what all of them allow. They are asked in their order, and
- * the first denial is the answer; none of them: everything is denied.
+ * One policy that allows what all of several policies allow. They are asked in order, and the first
+ * denial is the answer. An empty list denies everything.
  *
- * - Push: each sees what the ones before it have made of the input; `by` and `claims` are the first
- *   that are given.
- * - Connect: of `socketId`, `presenceId` and `claims` the first that is given, of `expiresAt` the
+ * - Push: each policy sees the input as the policies before it rewrote it; `by` and `claims` are the
+ *   first that are given.
+ * - Operate: `by` and `claims` are the first that are given. A policy without `authorizeOperate`
+ *   denies.
+ * - Connect: `socketId`, `presenceId` and `claims` are the first that are given, `expiresAt` is the
  *   earliest.
- * - Join: each gets back the identity that it gave itself; `response` is the first that is given.
- *   An identity that this composition did not give reaches all of them as it is.
+ * - Join: each policy gets back the identity that it gave; `response` is the first that is given.
+ *   An identity that was not composed here reaches all of them unchanged.
  *
- * A policy that throws, rejects or answers with no decision denies, and is reported.
+ * A policy that throws, rejects or answers without a decision denies, and is reported.
  */
-export function firstDenyWins(policies: readonly AuthPolicy[], report: PolicyFault): AuthPolicy {
+export function firstDenyWins(
+  policies: readonly AuthPolicy[],
+  report: PolicyFault,
+): Required<AuthPolicy> {
   const all = policies.map((policy) => guardPolicy(policy, report));
   if (all.length === 0) return denyAll;
-  const handedOut = new HandedOut();
+  const identities = new ComposedIdentities();
 
-  const combined: AuthPolicy = {
+  const combined: Required<AuthPolicy> = {
     authorizePush(request) {
       let seen = request;
       const answer: Mutable<Allowed<PushDecision>> = { allow: true };
@@ -45,11 +52,27 @@ export function firstDenyWins(policies: readonly AuthPolicy[], report: PolicyFau
         (decision) => {
           if (decision.allow !== true) return decision;
           const { input, by, claims } = decision;
-          // null takes no place of anything, as where the policy stands alone.
+          // null replaces nothing, as if the policy were used alone.
           if (input !== undefined && input !== null) {
             answer.input = input;
             seen = withInput(seen, input);
           }
+          if (answer.by === undefined && by !== undefined) answer.by = by;
+          if (answer.claims === undefined && claims !== undefined) answer.claims = claims;
+          return undefined;
+        },
+        () => answer,
+      );
+    },
+
+    authorizeOperate(request) {
+      const answer: Mutable<Allowed<OperateDecision>> = { allow: true };
+      return inTurn<OperateDecision>(
+        all,
+        (policy) => policy.authorizeOperate(request),
+        (decision) => {
+          if (decision.allow !== true) return decision;
+          const { by, claims } = decision;
           if (answer.by === undefined && by !== undefined) answer.by = by;
           if (answer.claims === undefined && claims !== undefined) answer.claims = claims;
           return undefined;
@@ -70,7 +93,7 @@ export function firstDenyWins(policies: readonly AuthPolicy[], report: PolicyFau
         },
         () => ({
           allow: true,
-          identity: handedOut.add(all.map((policy, at) => [policy, allowed[at]?.identity])),
+          identity: identities.compose(all.map((policy, at) => [policy, allowed[at]?.identity])),
         }),
       );
     },
@@ -79,7 +102,7 @@ export function firstDenyWins(policies: readonly AuthPolicy[], report: PolicyFau
       const answer: Mutable<Allowed<JoinDecision>> = { allow: true };
       return inTurn<JoinDecision>(
         all,
-        (policy) => policy.authorizeJoin(handedOut.ownRequest(policy, request)),
+        (policy) => policy.authorizeJoin(identities.ownRequest(policy, request)),
         (decision) => {
           if (decision.allow !== true) return decision;
           const { response } = decision;
@@ -94,26 +117,35 @@ export function firstDenyWins(policies: readonly AuthPolicy[], report: PolicyFau
 }
 
 /**
- * Several policies as one that allows what one of them allows. They are asked in their order, and
- * the first that allows is the answer, as it is. Where all deny: the first denial that says more
- * than no.
+ * One policy that allows what any of several policies allows. They are asked in order, and the first
+ * decision that allows is the answer, unchanged. If all deny, the answer is the first denial with an
+ * answer or a reason of its own.
  *
- * A join is decided by the policy that let the socket in, with the identity that it gave: the
- * others do not know the socket. Where the identity is none that this composition gave, they are
- * all asked in turn.
+ * A join is decided by the policy that accepted the socket, with the identity that it gave: the
+ * others do not know the socket. If the identity was not composed here, all are asked in order.
  *
- * A policy that throws, rejects or answers with no decision denies, and is reported.
+ * A policy that throws, rejects or answers without a decision denies, and is reported.
  */
-export function firstAllowWins(policies: readonly AuthPolicy[], report: PolicyFault): AuthPolicy {
+export function firstAllowWins(
+  policies: readonly AuthPolicy[],
+  report: PolicyFault,
+): Required<AuthPolicy> {
   const all = policies.map((policy) => guardPolicy(policy, report));
   if (all.length === 0) return denyAll;
-  const handedOut = new HandedOut();
+  const identities = new ComposedIdentities();
 
-  const combined: AuthPolicy = {
+  const combined: Required<AuthPolicy> = {
     authorizePush: (request) =>
       firstAllowed<PushDecision>(
         all,
         (policy) => policy.authorizePush(request),
+        (denial) => denial.answer !== undefined,
+      ),
+
+    authorizeOperate: (request) =>
+      firstAllowed<OperateDecision>(
+        all,
+        (policy) => policy.authorizeOperate(request),
         (denial) => denial.answer !== undefined,
       ),
 
@@ -123,16 +155,16 @@ export function firstAllowWins(policies: readonly AuthPolicy[], report: PolicyFa
         (policy) => policy.authorizeConnect(request),
         (decision, policy) =>
           decision.allow === true
-            ? { allow: true, identity: handedOut.add([[policy, decision.identity]]) }
+            ? { allow: true, identity: identities.compose([[policy, decision.identity]]) }
             : undefined,
         () => DENY,
       ),
 
     authorizeJoin(request) {
-      const knowing = all.filter((policy) => handedOut.isFrom(policy, request.identity));
+      const knowing = all.filter((policy) => identities.includes(policy, request.identity));
       return firstAllowed<JoinDecision>(
         knowing.length > 0 ? knowing : all,
-        (policy) => policy.authorizeJoin(handedOut.ownRequest(policy, request)),
+        (policy) => policy.authorizeJoin(identities.ownRequest(policy, request)),
         (denial) => denial.reason !== undefined,
       );
     },
@@ -140,61 +172,67 @@ export function firstAllowWins(policies: readonly AuthPolicy[], report: PolicyFa
   return policies.some(isOpenToEveryone) ? markOpen(combined) : combined;
 }
 
-export type PoliciesByQuestion =
-  | { readonly pushes: AuthPolicy; readonly connects: AuthPolicy; readonly joins: AuthPolicy }
+export type PoliciesByQuestion = {
+  readonly pushes: AuthPolicy;
+  /** @defaultValue `pushes`, which denies unless it has `authorizeOperate` */
+  readonly operates?: AuthPolicy;
+} & (
+  | { readonly connects: AuthPolicy; readonly joins: AuthPolicy }
   | {
-      readonly pushes: AuthPolicy;
-      /** For connects and joins both. */
+      /** For connects and joins. */
       readonly sockets: AuthPolicy;
-    };
+    }
+);
 
 /**
- * One policy for each question. Identities pass through as they are: the policy for joins gets the
- * ones that the policy for connects gave.
+ * One policy for each question. Identities pass through unchanged: the policy for joins gets those
+ * that the policy for connects gave.
  */
-export function byQuestion(policies: PoliciesByQuestion): AuthPolicy {
-  const { pushes } = policies;
+export function byQuestion(policies: PoliciesByQuestion): Required<AuthPolicy> {
+  const { pushes, operates = pushes } = policies;
   const connects = "sockets" in policies ? policies.sockets : policies.connects;
   const joins = "sockets" in policies ? policies.sockets : policies.joins;
-  const combined: AuthPolicy = {
+  const combined: Required<AuthPolicy> = {
     authorizePush: (request) => pushes.authorizePush(request),
+    authorizeOperate: (request) => authorizeOperate(operates, request),
     authorizeConnect: (request) => connects.authorizeConnect(request),
     authorizeJoin: (request) => joins.authorizeJoin(request),
   };
-  return asOpenAs(combined, pushes);
+  return asOpenAs(combined, pushes, operates);
 }
 
-const denyAll: AuthPolicy = Object.freeze({
+const denyAll: Required<AuthPolicy> = Object.freeze({
   authorizePush: () => DENY,
+  authorizeOperate: () => DENY,
   authorizeConnect: () => DENY,
   authorizeJoin: () => DENY,
 });
 
 /**
- * Asks one policy after the other until `heed` makes an answer of a decision; `end` answers where
- * it never does. At once where they all answer at once.
+ * Asks one policy after the other until `conclude` returns an answer; if it never does, `end` does.
+ * Answers at once if all policies answer at once.
  */
 function inTurn<T>(
-  policies: readonly AuthPolicy[],
-  ask: (policy: AuthPolicy) => MaybePromise<T>,
-  heed: (decision: T, policy: AuthPolicy) => T | undefined,
+  policies: readonly Required<AuthPolicy>[],
+  ask: (policy: Required<AuthPolicy>) => MaybePromise<T>,
+  conclude: (decision: T, policy: AuthPolicy) => T | undefined,
   end: () => T,
 ): MaybePromise<T> {
   for (const [at, policy] of policies.entries()) {
     const decision = ask(policy);
     if (isPromise(decision)) {
       const others = policies.slice(at + 1);
-      return decision.then((each) => heed(each, policy) ?? inTurn(others, ask, heed, end));
+      return decision.then((each) => conclude(each, policy) ?? inTurn(others, ask, conclude, end));
     }
-    const answer = heed(decision, policy);
+    const answer = conclude(decision, policy);
     if (answer !== undefined) return answer;
   }
   return end();
 }
 
-function firstAllowed<T extends PushDecision | JoinDecision>(
-  policies: readonly AuthPolicy[],
-  ask: (policy: AuthPolicy) => MaybePromise<T>,
+function firstAllowed<T extends PushDecision | JoinDecision | OperateDecision>(
+  policies: readonly Required<AuthPolicy>[],
+  ask: (policy: Required<AuthPolicy>) => MaybePromise<T>,
   saysMore: (denial: Denied<T>) => boolean,
 ): MaybePromise<T | typeof DENY> {
   let denial: Denied<T> | undefined;
@@ -210,7 +248,7 @@ function firstAllowed<T extends PushDecision | JoinDecision>(
   );
 }
 
-/** By name, since a request may be more than its own members: a spread would lose its getters. */
+/** Copied by name: a spread would lose the getters of a request that is an instance of a class. */
 function withInput(request: PushAuthRequest, input: PushAuthRequest["input"]): PushAuthRequest {
   const { method, path, headers, remoteAddress } = request;
   return { method, path, headers, remoteAddress, input };

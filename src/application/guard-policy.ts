@@ -1,15 +1,22 @@
-import type { AuthPolicy, MaybePromise } from "../domain/auth-policy.js";
+import { type AuthPolicy, authorizeOperate, type MaybePromise } from "../domain/auth-policy.js";
 import { isPromise } from "../domain/maybe-promise.js";
 
-/** A question that a policy failed to answer; the error is the policy's own. */
+/** Called if a policy fails to answer a question; the error is the policy's own. */
 export type PolicyFault = (question: Question, error: unknown) => void;
 
-type Question = "push" | "connect" | "join";
+type Question = "push" | "connect" | "join" | "operate";
 type Answer = { readonly allow: boolean };
 
 export interface GuardOptions {
-  /** A policy that takes longer denies, in milliseconds. @defaultValue no limit */
-  readonly timeoutMs?: number;
+  /** Ends the wait for a policy. @defaultValue no limit */
+  readonly timeout?: PolicyTimeout;
+}
+
+export interface PolicyTimeout {
+  /** How long a policy may take, in milliseconds; then the answer is a denial. */
+  readonly ms: number;
+  /** Calls `run` once after `ms` milliseconds, unless the returned function is called before. */
+  readonly schedule: (run: () => void, ms: number) => () => void;
 }
 
 const DENY = Object.freeze({ allow: false as const });
@@ -17,14 +24,15 @@ const DENY = Object.freeze({ allow: false as const });
 type Deny = typeof DENY;
 
 /**
- * The policy with its contract enforced: one that throws, rejects, answers nonsense or takes too
- * long denies. What a late policy says after that is not heard.
+ * The policy with its contract enforced: if it throws, rejects, answers without a decision or takes
+ * too long, the question is denied and reported. A later answer of a policy that took too long is
+ * ignored. A policy without `authorizeOperate` denies all operator rights, which is not reported.
  */
 export function guardPolicy(
   policy: AuthPolicy,
   report: PolicyFault,
-  { timeoutMs }: GuardOptions = {},
-): AuthPolicy {
+  { timeout }: GuardOptions = {},
+): Required<AuthPolicy> {
   const deny = (question: Question, error: unknown): Deny => {
     report(question, error);
     return DENY;
@@ -38,7 +46,7 @@ export function guardPolicy(
     decision: MaybePromise<T>,
   ): MaybePromise<T | Deny> =>
     isPromise(decision)
-      ? inTime(Promise.resolve(decision), timeoutMs)
+      ? inTime(Promise.resolve(decision), timeout)
           .then((decided) => check(question, decided))
           .catch((error) => deny(question, error))
       : check(question, decision);
@@ -64,16 +72,24 @@ export function guardPolicy(
         return deny("join", error);
       }
     },
+    authorizeOperate(request) {
+      try {
+        return settle("operate", authorizeOperate(policy, request));
+      } catch (error) {
+        return deny("operate", error);
+      }
+    },
   };
 }
 
-function inTime<T>(decision: Promise<T>, timeoutMs: number | undefined): Promise<T> {
-  if (timeoutMs === undefined) return decision;
+function inTime<T>(decision: Promise<T>, timeout: PolicyTimeout | undefined): Promise<T> {
+  if (timeout === undefined) return decision;
+  const { ms, schedule } = timeout;
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () => reject(new Error(`the policy did not decide within ${timeoutMs / 1000} s`)),
-      timeoutMs,
+    const cancel = schedule(
+      () => reject(new Error(`the policy did not decide within ${ms / 1000} s`)),
+      ms,
     );
-    decision.then(resolve, reject).finally(() => clearTimeout(timer));
+    decision.then(resolve, reject).finally(cancel);
   });
 }

@@ -2,7 +2,7 @@ import type { AuthPolicy } from "../domain/auth-policy.js";
 
 const open = new WeakSet<AuthPolicy>();
 
-/** Says of a policy that everyone may push by it, so that no server takes it to the public by accident. */
+/** Marks a policy by which everyone may push or operate, so that no server exposes it by accident. */
 export function markOpen<T extends AuthPolicy>(policy: T): T {
   open.add(policy);
   return policy;
@@ -12,7 +12,7 @@ export function isOpenToEveryone(policy: AuthPolicy): boolean {
   return open.has(policy);
 }
 
-/** `made` is as open as what it was made of. */
-export function asOpenAs<T extends AuthPolicy>(made: T, origin: AuthPolicy): T {
-  return open.has(origin) ? markOpen(made) : made;
+/** `made` is open if one of the policies that it was made from is. */
+export function asOpenAs<T extends AuthPolicy>(made: T, ...origins: readonly AuthPolicy[]): T {
+  return origins.some(isOpenToEveryone) ? markOpen(made) : made;
 }

@@ -1,4 +1,9 @@
-import type { AuthPolicy, PushDecision } from "../domain/auth-policy.js";
+import {
+  type AuthPolicy,
+  authorizeOperate,
+  type OperateDecision,
+  type PushDecision,
+} from "../domain/auth-policy.js";
 import { andThen } from "../domain/maybe-promise.js";
 import type { Revocations } from "./revocations.js";
 
@@ -6,19 +11,20 @@ const DENY = Object.freeze({ allow: false as const });
 const DENY_JOIN = Object.freeze({ allow: false as const, reason: "token revoked" });
 
 /**
- * The policy, with revoked tokens refused: what it allows is denied where the claims that it hands
- * on are revoked. A socket that is open already is asked for at its next join.
+ * The policy, but a decision that allows becomes a denial if the claims that it carries are revoked.
+ * A socket that is already open is checked at its next join.
  *
- * Answers come at once where the policy's do.
+ * Answers at once if the policy does.
  */
 export function refuseRevoked(
   policy: AuthPolicy,
   revocations: Pick<Revocations, "covers">,
-): AuthPolicy {
-  const heed = (decision: PushDecision): PushDecision =>
+): Required<AuthPolicy> {
+  const check = <T extends PushDecision | OperateDecision>(decision: T): T | typeof DENY =>
     decision?.allow && revocations.covers(decision.claims) ? DENY : decision;
   return {
-    authorizePush: (request) => andThen(policy.authorizePush(request), heed),
+    authorizePush: (request) => andThen(policy.authorizePush(request), check),
+    authorizeOperate: (request) => andThen(authorizeOperate(policy, request), check),
     authorizeConnect: (request) =>
       andThen(policy.authorizeConnect(request), (decision) =>
         decision?.allow && revocations.covers(decision.identity?.claims) ? DENY : decision,

@@ -5,8 +5,10 @@ export interface ApiKeySetting {
   readonly key: string;
   /** The name of the key in the trace of a push. */
   readonly name?: string | undefined;
-  /** Patterns of the channels that it may push to. @defaultValue all channels */
+  /** Patterns of the channels that it may push to and read. @defaultValue all channels */
   readonly channels?: readonly string[] | undefined;
+  /** What it may do. @defaultValue ["push"] */
+  readonly scopes?: readonly ("push" | "read" | "operate")[] | undefined;
 }
 
 /** How values of one kind are read from an environment variable, and checked wherever they come from. */
@@ -94,7 +96,8 @@ export function url(): Kind<string> {
 }
 
 export function apiKeys(): Kind<readonly (string | ApiKeySetting)[]> {
-  const message = listMessage("keys");
+  const message = `${listMessage("keys")}; a blank and scopes=push+read+operate may follow a key`;
+  const scopes = z.array(z.enum(["push", "read", "operate"])).min(1);
   const key = z.union(
     [
       z.string().min(1, message),
@@ -102,11 +105,20 @@ export function apiKeys(): Kind<readonly (string | ApiKeySetting)[]> {
         key: z.string().min(1),
         name: z.string().min(1).optional(),
         channels: z.array(z.string().min(1)).min(1).optional(),
+        scopes: scopes.optional(),
       }),
     ],
-    { error: `${message}; in the file also objects with key, name, channels` },
+    { error: `${message}; in the file also objects with key, name, channels, scopes` },
   );
-  return kind(z.array(key, { error: message }).min(1, message), readList);
+  return kind(z.array(key, { error: message }).min(1, message), readApiKeys);
+}
+
+/** `KEY,KEY scopes=push+read`. No key contains a blank, so every list of plain keys stays valid. */
+function readApiKeys(text: string): (string | { key: string; scopes: string[] })[] {
+  return readList(text).map((entry) => {
+    const [, key, scopes] = /^(\S+)\s+scopes=(\S*)$/.exec(entry) ?? [];
+    return key === undefined || scopes === undefined ? entry : { key, scopes: scopes.split("+") };
+  });
 }
 
 export function channelRules(): Kind<readonly ChannelRule[]> {

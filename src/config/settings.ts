@@ -70,7 +70,7 @@ export const SETTINGS = {
     variables: ["HEXPUSH_API_KEYS"],
     kind: apiKeys(),
     secret: true,
-    help: "keys that may push, comma separated; sha256:HEX in place of a key",
+    help: "keys that may push, comma separated; sha256:HEX in place of a key; 'KEY scopes=push+read+operate' for an operator",
   }),
   /** Path of a file of keys, read again on SIGHUP; see docs/guides/authentication.md. */
   apiKeysFile: setting({
@@ -123,6 +123,13 @@ export const SETTINGS = {
     defaultValue: false,
     help: "true lets tokens push to the channels in their claim push",
   }),
+  /** Whether a token's claim `scope` gives rights of an operator. @defaultValue false */
+  jwtOperate: setting({
+    variables: ["HEXPUSH_JWT_OPERATE"],
+    kind: boolean(),
+    defaultValue: false,
+    help: "true gives tokens the operator rights of their claim scope: hexpush:read, hexpush:operate",
+  }),
   /** The http or https URL of an application that decides on pushes, connects and joins. */
   authUrl: setting({
     variables: ["HEXPUSH_AUTH_URL"],
@@ -142,6 +149,13 @@ export const SETTINGS = {
     kind: seconds(60, 0.01),
     defaultValue: 2,
     help: "seconds that the application may take to answer",
+  }),
+  /** Whether that application is asked about operators too. @defaultValue false */
+  authOperate: setting({
+    variables: ["HEXPUSH_AUTH_OPERATE"],
+    kind: boolean(),
+    defaultValue: false,
+    help: "true asks that application about operators too",
   }),
   /**
    * Whether all of several policies must allow (`first-deny`), or one (`first-allow`).

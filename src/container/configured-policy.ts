@@ -4,7 +4,7 @@ import { allowAll } from "../adapters/auth/allow-all.js";
 import { readApiKeyFile } from "../adapters/auth/api-keys/api-key-file.js";
 import { ApiKeyPolicy } from "../adapters/auth/api-keys/api-keys.js";
 import { HttpCalloutPolicy } from "../adapters/auth/callout/http-callout.js";
-import { JwtPolicy } from "../adapters/auth/jwt/jwt.js";
+import { type JwtKeySource, JwtPolicy } from "../adapters/auth/jwt/jwt.js";
 import { byQuestion, firstAllowWins, firstDenyWins } from "../application/combine-policies.js";
 import { describeError } from "../application/describe-error.js";
 import type { PolicyFault } from "../application/guard-policy.js";
@@ -12,29 +12,29 @@ import { publicChannelsOnly, withPublicChannels } from "../application/public-ch
 import { type Config, ConfigError } from "../config/config.js";
 import type { AuthPolicy } from "../domain/auth-policy.js";
 
-/** The policy that the settings ask for. */
+/** The policy that the settings describe. */
 export interface ConfiguredPolicy {
   readonly policy: AuthPolicy;
-  /** What an operator should know of it at the start. */
+  /** What an operator should know about it at the start. */
   readonly notices: readonly string[];
   /**
    * Reads the file of keys again.
    *
-   * @throws {TypeError} where it is wrong; the present keys stay.
+   * @throws {TypeError} if it is invalid; then the present keys stay.
    */
   readonly reload: (() => void) | undefined;
 }
 
 export interface PolicyContext {
   readonly config: Config;
-  /** Whether the rules open channels to everyone; which ones is for them to say at a join. */
+  /** Whether the channel rules open channels to everyone; they decide which at a join. */
   readonly hasPublicRules: boolean;
   readonly log: Logger;
   /** Seconds since 1970. */
   readonly now: () => number;
 }
 
-/** @throws {ConfigError} where a setting is wrong, or two of them contradict each other. */
+/** @throws {ConfigError} if a setting is invalid, or two settings contradict each other. */
 export function configuredPolicy(context: PolicyContext): ConfiguredPolicy {
   const { config } = context;
   const keys = apiKeyPolicy(config);
@@ -44,10 +44,20 @@ export function configuredPolicy(context: PolicyContext): ConfiguredPolicy {
   const notices: string[] = [];
 
   const pushing = present([keys, config.jwtPush ? jwt : undefined, callout]);
+  const operating = present([
+    keys,
+    config.jwtOperate ? jwt : undefined,
+    config.authOperate ? callout : undefined,
+  ]);
   const joining = present([jwt, callout]);
-  if (config.authCombine === "first-deny" && keys !== undefined && config.jwtPush) {
+  const tokenUse = config.jwtPush ? "HEXPUSH_JWT_PUSH" : "HEXPUSH_JWT_OPERATE";
+  if (
+    config.authCombine === "first-deny" &&
+    keys !== undefined &&
+    (config.jwtPush || config.jwtOperate)
+  ) {
     throw new ConfigError(
-      "HEXPUSH_JWT_PUSH with HEXPUSH_API_KEYS would need both a token and a key in one field: " +
+      `${tokenUse} with HEXPUSH_API_KEYS would need both a token and a key in one field: ` +
         "set HEXPUSH_AUTH_COMBINE=first-allow, so that one of them is enough",
     );
   }
@@ -69,15 +79,19 @@ export function configuredPolicy(context: PolicyContext): ConfiguredPolicy {
   const policy =
     sockets === undefined && pushes === allowAll
       ? allowAll
-      : byQuestion({ pushes, sockets: sockets ?? allowAll });
+      : byQuestion({
+          pushes,
+          operates: pushes === allowAll ? allowAll : combine(operating),
+          sockets: sockets ?? allowAll,
+        });
   const reload = config.apiKeysFile === undefined ? undefined : () => keys?.reload(allKeys(config));
   return { policy, notices, reload };
 }
 
-/** Where a policy that fails is reported. */
+/** Logs the failures of a policy. */
 export function policyFaultTo(log: Logger): PolicyFault {
   return (question, error) =>
-    log.error({ err: describeError(error), question }, "the auth policy failed, so it denies");
+    log.error({ err: describeError(error), question }, "auth policy failed; denied");
 }
 
 function present(policies: readonly (AuthPolicy | undefined)[]): AuthPolicy[] {
@@ -87,14 +101,14 @@ function present(policies: readonly (AuthPolicy | undefined)[]): AuthPolicy[] {
 function combination({ config, log }: PolicyContext): (policies: AuthPolicy[]) => AuthPolicy {
   const report = policyFaultTo(log);
   const all = config.authCombine === "first-deny" ? firstDenyWins : firstAllowWins;
-  // One alone is asked directly, and guarded as every policy is.
+  // A single policy is used directly: the guard around the whole policy covers it.
   return (policies) => {
     const [only] = policies;
     return policies.length === 1 && only !== undefined ? only : all(policies, report);
   };
 }
 
-/** Undefined where everybody may connect and join. */
+/** Undefined if everyone may connect and join. */
 function socketPolicy(
   { config, hasPublicRules }: PolicyContext,
   asked: AuthPolicy | undefined,
@@ -124,11 +138,11 @@ function jwtPolicy({ config, log, now }: PolicyContext): JwtPolicy | undefined {
   const given = Object.entries(sources).filter(([, value]) => value !== undefined);
   const [first] = given;
   if (first === undefined) {
-    const idle = (["jwtPush", "jwtAudience", "jwtIssuer"] as const).find((key) =>
+    const idle = (["jwtPush", "jwtOperate", "jwtAudience", "jwtIssuer"] as const).find((key) =>
       Boolean(config[key]),
     );
     if (idle === undefined) return undefined;
-    // A limit on tokens that nobody looks at would be taken for protection.
+    // A limit on tokens that is never checked would be taken for protection.
     throw new ConfigError(`"${idle}" is set without one of ${Object.keys(sources).join(", ")}`);
   }
   if (given.length > 1) {
@@ -138,26 +152,35 @@ function jwtPolicy({ config, log, now }: PolicyContext): JwtPolicy | undefined {
     first[0],
     () =>
       new JwtPolicy({
-        secret: config.jwtSecret,
-        publicKeys: config.jwtPublicKeyFile && readText(config.jwtPublicKeyFile),
-        jwksUrl: config.jwksUrl,
+        ...keySource(config),
         audience: config.jwtAudience,
         issuer: config.jwtIssuer,
         leewaySeconds: config.jwtLeeway,
         pushes: config.jwtPush,
+        operates: config.jwtOperate,
         now,
         onRefused: (reason) => log.debug({ reason }, "token refused"),
         onFault: (error) =>
-          log.warn({ err: describeError(error) }, "the keys of tokens cannot be had"),
+          log.warn({ err: describeError(error) }, "the keys that verify tokens are not available"),
       }),
   );
 }
 
+/** One of the three settings is given. */
+function keySource({ jwtSecret, jwtPublicKeyFile, jwksUrl }: Config): JwtKeySource {
+  if (jwtSecret !== undefined) return { secret: jwtSecret };
+  if (jwtPublicKeyFile !== undefined) return { publicKeys: readText(jwtPublicKeyFile) };
+  return { jwksUrl: jwksUrl as string };
+}
+
 function calloutPolicy({ config, log, now }: PolicyContext): HttpCalloutPolicy | undefined {
-  const { authUrl: url, authSecret: secret, authTimeout } = config;
+  const { authUrl: url, authSecret: secret, authTimeout, authOperate: operates } = config;
   if (url === undefined) {
-    if (secret === undefined) return undefined;
-    throw new ConfigError("HEXPUSH_AUTH_SECRET is set without HEXPUSH_AUTH_URL");
+    if (secret !== undefined) {
+      throw new ConfigError("HEXPUSH_AUTH_SECRET is set without HEXPUSH_AUTH_URL");
+    }
+    if (operates) throw new ConfigError("HEXPUSH_AUTH_OPERATE is set without HEXPUSH_AUTH_URL");
+    return undefined;
   }
   return orConfigError(
     "HEXPUSH_AUTH_URL",
@@ -165,9 +188,10 @@ function calloutPolicy({ config, log, now }: PolicyContext): HttpCalloutPolicy |
       new HttpCalloutPolicy({
         url,
         secret,
+        operates,
         timeoutMs: authTimeout * 1000,
         now: () => now() * 1000,
-        onFault: (fault) => log.warn(fault, "the application could not be asked, so it is a no"),
+        onFault: (fault) => log.warn(fault, "auth callout failed; denied"),
       }),
   );
 }

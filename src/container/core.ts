@@ -22,7 +22,7 @@ export const core = new ContainerModule(({ bind }) => {
   bind(TOKENS.guardedPolicy).toResolvedValue(
     (policy, rules, revocations, config, log) =>
       guardPolicy(refuseRevoked(applyJoinRules(policy, rules), revocations), policyFaultTo(log), {
-        timeoutMs: policyTimeoutMs(config),
+        timeout: { ms: policyTimeoutMs(config), schedule },
       }),
     [TOKENS.authPolicy, TOKENS.channelRules, TOKENS.revocations, TOKENS.config, TOKENS.log],
   );
@@ -75,6 +75,11 @@ export function pushLimits(config: Config): PushLimits {
     eventNameBytesMax: config.eventNameLimit,
     channelsMax: config.channelsPerPush,
   };
+}
+
+function schedule(run: () => void, ms: number): () => void {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
 }
 
 /** A call-out may try twice, and is to say itself what went wrong. */

@@ -3,25 +3,32 @@ import type { PushInput } from "./push.js";
 
 export type MaybePromise<T> = T | Promise<T>;
 
-/** A request's header fields: names in lower case, several fields of a name joined by ", ". */
+/** A request's header fields: names in lower case, repeated fields joined by ", ". */
 export type Headers = Readonly<Record<string, string | undefined>>;
 
 /**
- * Who may push, connect and join.
+ * Decides who may push, connect, join, and operate the server.
  *
- * Each question is asked once, before anything happens, and waits for the answer, which may come
- * at once or later. Whatever is not `{ allow: true }` denies; so does a policy that throws or
- * rejects, which is logged as well. What a policy sees holds secrets: it must not log it.
+ * Each question is asked once, before anything happens, and may be answered at once or later.
+ * Only `{ allow: true }` allows. A policy that throws or rejects denies, and the error is logged.
+ * Requests contain secrets; a policy must not log them.
  */
 export interface AuthPolicy {
-  /** Asked for each push, before its arguments are checked: a caller without a key learns nothing. */
+  /** Asked for each push before its arguments are checked, so that a caller without a key learns nothing. */
   authorizePush(request: PushAuthRequest): MaybePromise<PushDecision>;
 
   /** Asked for each new socket, before it is accepted. */
   authorizeConnect(request: ConnectAuthRequest): MaybePromise<ConnectDecision>;
 
-  /** Asked for each join, also the repeated join of a channel. */
+  /** Asked for each join, including a repeated join of a channel. */
   authorizeJoin(request: JoinAuthRequest): MaybePromise<JoinDecision>;
+
+  /**
+   * Asked for each request that reads the state of the server or changes it, before the request's
+   * arguments are checked. A policy without this method denies all of them: the right to push
+   * implies neither right of an operator.
+   */
+  authorizeOperate?(request: OperateAuthRequest): MaybePromise<OperateDecision>;
 }
 
 export interface PushAuthRequest {
@@ -29,31 +36,58 @@ export interface PushAuthRequest {
   /** The path without the query string. */
   readonly path: string;
   readonly headers: Headers;
-  /** The caller's address as the server sees it; undefined where it is not known. */
+  /** The caller's address as the server sees it; undefined if it is not known. */
   readonly remoteAddress: string | undefined;
-  /**
-   * What the caller sent, not yet checked. The operator's routes ask the same question (the path
-   * tells them apart): those about one channel with that channel and nothing else, the others with
-   * an empty input.
-   */
+  /** What the caller sent, not yet checked. Empty for a batch that cannot be read. */
   readonly input: PushInput;
 }
 
 export type PushDecision =
   | {
       readonly allow: true;
-      /** Takes the place of what the caller sent. */
+      /** Replaces what the caller sent. */
       readonly input?: PushInput;
-      /**
-       * Who pushes, for the trace and the logs: a key's name, a token's subject. No secret.
-       */
+      /** Who pushes, for the trace and the logs: a key's name, a token's subject. Not a secret. */
       readonly by?: string;
-      /** What the caller's token says, where it came with one; revocation looks at it. */
+      /** The claims of the caller's token, if it sent one; revocation checks them. */
       readonly claims?: unknown;
     }
   | {
       readonly allow: false;
-      /** Takes the place of 403 "Access Forbidden". */
+      /** Replaces 403 "Access Forbidden". */
+      readonly answer?: PushDenial;
+    };
+
+/**
+ * - `read`: statistics, the list of channels, one channel's subscribers, presence and history, and
+ *   the traces of pushes.
+ * - `operate`: disconnecting sockets and revoking tokens.
+ */
+export type OperatorRight = "read" | "operate";
+
+export interface OperateAuthRequest {
+  readonly right: OperatorRight;
+  /** The channel that the request is about; undefined if it is about the whole server. */
+  readonly channel: string | undefined;
+  readonly method: string;
+  /** The path without the query string. */
+  readonly path: string;
+  readonly headers: Headers;
+  /** The caller's address as the server sees it; undefined if it is not known. */
+  readonly remoteAddress: string | undefined;
+}
+
+export type OperateDecision =
+  | {
+      readonly allow: true;
+      /** Who operates: a key's name, a token's subject. Not a secret. */
+      readonly by?: string;
+      /** The claims of the caller's token, if it sent one; revocation checks them. */
+      readonly claims?: unknown;
+    }
+  | {
+      readonly allow: false;
+      /** Replaces 403 "Access Forbidden". */
       readonly answer?: PushDenial;
     };
 
@@ -77,15 +111,15 @@ export type ConnectDecision =
   | { readonly allow: true; readonly identity?: Identity }
   | { readonly allow: false };
 
-/** Who is behind a socket; the policy's own, handed back to it at each join. */
+/** Who is behind a socket. The policy gives it at the connect and gets it back at each join. */
 export interface Identity {
-  /** Sockets of one id can be closed together (`Transport.closeSockets`). */
+  /** All sockets with the same id can be closed together (`Transport.closeSockets`). */
   readonly socketId?: string;
-  /** Anything that the policy wants to keep; of a token, its claims (RFC 7519, section 4). */
+  /** Anything that the policy wants to keep, such as a token's claims (RFC 7519, section 4). */
   readonly claims?: unknown;
-  /** When the socket is to be closed, in seconds since 1970 (the claim `exp`); never where missing. */
+  /** When the socket is closed, in seconds since 1970 (the claim `exp`); never if it is missing. */
   readonly expiresAt?: number;
-  /** Who the operator's view of a channel shows (PushEx's presence identifier); nobody where missing. */
+  /** The name shown in the presence of a channel (PushEx's presence identifier); nobody if it is missing. */
   readonly presenceId?: string;
 }
 
@@ -109,3 +143,13 @@ export type JoinDecision =
       /** Reaches the client as `{"reason": …}`. @defaultValue "unauthorized" */
       readonly reason?: string;
     };
+
+const DENY_OPERATE = Object.freeze({ allow: false as const });
+
+/** The policy's answer; a denial if the policy has no `authorizeOperate`. */
+export function authorizeOperate(
+  policy: AuthPolicy,
+  request: OperateAuthRequest,
+): MaybePromise<OperateDecision> {
+  return policy.authorizeOperate === undefined ? DENY_OPERATE : policy.authorizeOperate(request);
+}

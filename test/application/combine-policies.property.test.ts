@@ -1,12 +1,27 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { guardPolicy } from "../../src/application/guard-policy.js";
-import { ANONYMOUS, type AuthPolicy, type Identity } from "../../src/domain/auth-policy.js";
+import {
+  ANONYMOUS,
+  type AuthPolicy,
+  authorizeOperate,
+  type Identity,
+} from "../../src/domain/auth-policy.js";
 import { Json } from "../../src/domain/json.js";
-import { build, mayConnect, mayJoin, mayPush, SOCKETS, type Tree, trees } from "./policy-trees.js";
+import {
+  build,
+  mayConnect,
+  mayJoin,
+  mayOperate,
+  mayPush,
+  SOCKETS,
+  type Tree,
+  trees,
+} from "./policy-trees.js";
 
 const nobody = { headers: {}, remoteAddress: undefined } as const;
 const push = { ...nobody, method: "POST", path: "/", input: {} };
+const operate = { ...nobody, method: "GET", path: "/", right: "read", channel: "a" } as const;
 const connect = (socket: number) => ({
   ...nobody,
   origin: undefined,
@@ -21,6 +36,7 @@ const join = (socket: number, identity: Identity) => ({
 
 interface Answers {
   readonly push: boolean;
+  readonly operate: boolean;
   readonly connect: readonly boolean[];
   /** False for a socket that was not let in. */
   readonly join: readonly boolean[];
@@ -41,6 +57,7 @@ async function ask(policy: AuthPolicy): Promise<Answers> {
   }
   return {
     push: (await policy.authorizePush(push)).allow,
+    operate: (await authorizeOperate(policy, operate)).allow,
     connect: connects.map((decision) => decision.allow),
     join: joins,
   };
@@ -50,6 +67,7 @@ function expected(tree: Tree): Answers {
   const sockets = Array.from({ length: SOCKETS }, (_, socket) => socket);
   return {
     push: mayPush(tree),
+    operate: mayOperate(tree),
     connect: sockets.map((socket) => mayConnect(tree, socket)),
     join: sockets.map((socket) => mayConnect(tree, socket) && mayJoin(tree, socket, true)),
   };
@@ -87,6 +105,7 @@ describe("every composition of policies", () => {
         );
         const answers = await ask(policy);
         if (answers.push) expect(alone.map((each) => each.push)).toContain(true);
+        if (answers.operate) expect(alone.map((each) => each.operate)).toContain(true);
         for (const [socket, connects] of answers.connect.entries()) {
           if (connects) expect(alone.map((each) => each.connect[socket])).toContain(true);
           if (answers.join[socket] !== true) continue;
@@ -130,6 +149,7 @@ describe("every composition of policies", () => {
         const decision = policy.authorizeConnect(connect(0));
         expect(decision).not.toBeInstanceOf(Promise);
         expect(policy.authorizePush(push)).not.toBeInstanceOf(Promise);
+        expect(policy.authorizeOperate(operate)).not.toBeInstanceOf(Promise);
         if (!("allow" in decision) || !decision.allow) return;
         const request = join(0, decision.identity ?? ANONYMOUS);
         expect(policy.authorizeJoin(request)).not.toBeInstanceOf(Promise);

@@ -4,6 +4,7 @@ import {
   firstAllowWins,
   firstDenyWins,
 } from "../../src/application/combine-policies.js";
+import { isOpenToEveryone, markOpen } from "../../src/application/open-policy.js";
 import {
   ANONYMOUS,
   type AuthPolicy,
@@ -16,6 +17,14 @@ import { authPolicyContract } from "../contract/auth-policy.contract.js";
 
 const nobody = { headers: {}, remoteAddress: undefined } as const;
 const push = { ...nobody, method: "POST", path: "/", input: { channel: "first" } };
+const operate = {
+  ...nobody,
+  method: "GET",
+  path: "/",
+  right: "read",
+  channel: undefined,
+} as const;
+const denied = { allow: false };
 const connect = { ...nobody, origin: undefined, params: {}, token: undefined };
 const join = (identity: Identity): JoinAuthRequest => ({
   channel: "a",
@@ -37,8 +46,8 @@ const allowAll = policyOf({
 const pushes = (authorizePush: AuthPolicy["authorizePush"]) => policyOf({ authorizePush });
 const joins = (authorizeJoin: AuthPolicy["authorizeJoin"]) => policyOf({ authorizeJoin });
 
-/** Lets a socket in with the identity, and notes which identities come back. */
-function door(identity: Identity | undefined, seen: Identity[] = []): AuthPolicy {
+/** Accepts a socket with the identity, and notes which identities come back. */
+function accepting(identity: Identity | undefined, seen: Identity[] = []): AuthPolicy {
   return policyOf({
     authorizeConnect: () => ({ allow: true, ...(identity === undefined ? {} : { identity }) }),
     authorizeJoin: (request) => {
@@ -73,8 +82,33 @@ describe.each([
   it("of no policies denies everything", () => {
     const policy = combine([], never);
     expect(policy.authorizePush(push)).toEqual({ allow: false });
+    expect(policy.authorizeOperate(operate)).toEqual(denied);
     expect(policy.authorizeConnect(connect)).toEqual({ allow: false });
     expect(policy.authorizeJoin(join(ANONYMOUS))).toEqual({ allow: false });
+  });
+
+  it("takes a policy that says nothing about operators for one that denies", () => {
+    const operator = policyOf({ authorizeOperate: () => ({ allow: true, by: "ops" }) });
+    for (const policies of [
+      [allowAll, operator],
+      [operator, allowAll],
+    ]) {
+      expect(combine(policies, never).authorizeOperate(operate)).toEqual(
+        combine === firstDenyWins ? denied : { allow: true, by: "ops" },
+      );
+    }
+    const first = policyOf({ authorizeOperate: () => ({ allow: true, claims: { sub: "a" } }) });
+    expect(combine([first, operator], never).authorizeOperate(operate)).toEqual({
+      allow: true,
+      claims: { sub: "a" },
+      ...(combine === firstDenyWins && { by: "ops" }),
+    });
+    const answer = { status: 401, body: Json.null };
+    const spoken = policyOf({ authorizeOperate: () => ({ allow: false, answer }) });
+    expect(combine([spoken, denyAll], never).authorizeOperate(operate)).toEqual({
+      allow: false,
+      answer,
+    });
   });
 
   it("gives each socket an identity of its own, also where the policies give none", async () => {
@@ -87,7 +121,7 @@ describe.each([
 
   it("does not hand out a policy's own identity object", async () => {
     const shared = { socketId: "x", claims: { sub: "x" }, expiresAt: 5, presenceId: "p" };
-    const identity = await identityOf(combine([door(shared)], never));
+    const identity = await identityOf(combine([accepting(shared)], never));
     expect(identity).toEqual(shared);
     expect(identity).not.toBe(shared);
   });
@@ -191,10 +225,10 @@ describe("firstDenyWins", () => {
   it("makes one identity of all: the first of each member, and the earliest end", async () => {
     const policy = firstDenyWins(
       [
-        door(undefined),
-        door({ presenceId: "ann", expiresAt: 30 }),
-        door({ socketId: "s1", presenceId: "bob", claims: { sub: "a" }, expiresAt: 10 }),
-        door({ socketId: "s2", claims: { sub: "b" }, expiresAt: 20 }),
+        accepting(undefined),
+        accepting({ presenceId: "ann", expiresAt: 30 }),
+        accepting({ socketId: "s1", presenceId: "bob", claims: { sub: "a" }, expiresAt: 10 }),
+        accepting({ socketId: "s2", claims: { sub: "b" }, expiresAt: 20 }),
       ],
       never,
     );
@@ -210,7 +244,7 @@ describe("firstDenyWins", () => {
     const [one, other] = [{ socketId: "one" }, { socketId: "other" }];
     const seen: Identity[] = [];
     const policy = firstDenyWins(
-      [door(one, seen), door(undefined, seen), door(other, seen)],
+      [accepting(one, seen), accepting(undefined, seen), accepting(other, seen)],
       never,
     );
     await policy.authorizeJoin(join(await identityOf(policy)));
@@ -313,6 +347,28 @@ describe("byQuestion", () => {
     expect(seen[0]).toBe(identity);
   });
 
+  it("asks the policy for pushes about operators unless it has one for them", () => {
+    const operating = { allow: true, by: "ops" } as const;
+    const operator = policyOf({ authorizeOperate: () => operating });
+    const both = { pushes: operator, sockets: denyAll };
+    expect(byQuestion(both).authorizeOperate(operate)).toBe(operating);
+    expect(byQuestion({ ...both, operates: denyAll }).authorizeOperate(operate)).toEqual(denied);
+    expect(byQuestion({ ...both, pushes: allowAll }).authorizeOperate(operate)).toEqual(denied);
+    expect(
+      byQuestion({ pushes: denyAll, operates: operator, sockets: denyAll }).authorizeOperate(
+        operate,
+      ),
+    ).toBe(operating);
+  });
+
+  it("is open to everyone if everyone may push or operate by it", () => {
+    const open = markOpen({ ...allowAll });
+    const closed = { pushes: denyAll, operates: denyAll, sockets: open };
+    expect(isOpenToEveryone(byQuestion(closed))).toBe(false);
+    expect(isOpenToEveryone(byQuestion({ ...closed, pushes: open }))).toBe(true);
+    expect(isOpenToEveryone(byQuestion({ ...closed, operates: open }))).toBe(true);
+  });
+
   it("takes one policy for all of the sockets' questions", () => {
     const policy = byQuestion({ pushes: denyAll, sockets: allowAll });
     expect(policy.authorizePush(push)).toEqual({ allow: false });
@@ -325,8 +381,11 @@ describe("compositions of compositions", () => {
   it("give each policy its own identity back through all of them", async () => {
     const [one, other, inner] = [{ socketId: "1" }, { socketId: "2" }, { socketId: "3" }];
     const seen: Identity[] = [];
-    const both = firstDenyWins([door(inner, seen), door(other, seen)], never);
-    const policy = firstDenyWins([door(one, seen), firstAllowWins([denyAll, both], never)], never);
+    const both = firstDenyWins([accepting(inner, seen), accepting(other, seen)], never);
+    const policy = firstDenyWins(
+      [accepting(one, seen), firstAllowWins([denyAll, both], never)],
+      never,
+    );
     const [first, second] = [await identityOf(policy), await identityOf(policy)];
     for (const identity of [second, first]) {
       await policy.authorizeJoin(join(identity));

@@ -6,12 +6,18 @@ import { Json } from "../../src/domain/json.js";
 const nobody = { headers: {}, remoteAddress: undefined } as const;
 const push = { ...nobody, method: "POST", path: "/", input: {} };
 const connect = { ...nobody, origin: undefined, params: {}, token: undefined };
+const operate = { ...nobody, method: "GET", path: "/", right: "read", channel: undefined } as const;
 const join = { channel: "a", params: Json.null, identity: ANONYMOUS };
 
 /** A policy that gives one answer, or fails in one way, to every question. */
 function policyOf(answer: () => unknown): AuthPolicy {
   const all = answer as () => never;
-  return { authorizePush: all, authorizeConnect: all, authorizeJoin: all };
+  return {
+    authorizePush: all,
+    authorizeConnect: all,
+    authorizeJoin: all,
+    authorizeOperate: all,
+  };
 }
 
 const failures: [string, () => unknown][] = [
@@ -40,9 +46,10 @@ describe("guardPolicy", () => {
         policy.authorizePush(push),
         policy.authorizeConnect(connect),
         policy.authorizeJoin(join),
+        policy.authorizeOperate(operate),
       ]);
-      expect(decisions).toEqual([{ allow: false }, { allow: false }, { allow: false }]);
-      expect(reports.sort()).toEqual(["connect", "join", "push"]);
+      expect(decisions).toEqual(Array(4).fill({ allow: false }));
+      expect(reports.sort()).toEqual(["connect", "join", "operate", "push"]);
     },
   );
 
@@ -56,19 +63,30 @@ describe("guardPolicy", () => {
   ])("denies and reports where the policy %s", async (_what, answerLate) => {
     const faults: [string, string][] = [];
     const late: (() => void)[] = [];
+    const timers: { run: () => void; ms: number; isCancelled: boolean }[] = [];
+    const schedule = (run: () => void, ms: number) => {
+      const timer = { run, ms, isCancelled: false };
+      timers.push(timer);
+      return () => {
+        timer.isCancelled = true;
+      };
+    };
     const guarded = guardPolicy(
       policyOf(
         () => new Promise((resolve, reject) => late.push(() => answerLate(resolve, reject))),
       ),
       (question, error) => faults.push([question, String(error)]),
-      { timeoutMs: 20 },
+      { timeout: { ms: 20, schedule } },
     );
-    const decisions = await Promise.all([
+    const decided = Promise.all([
       guarded.authorizePush(push),
       guarded.authorizeConnect(connect),
       guarded.authorizeJoin(join),
+      guarded.authorizeOperate(operate),
     ]);
-    expect(decisions).toEqual([{ allow: false }, { allow: false }, { allow: false }]);
+    expect(timers.map(({ ms }) => ms)).toEqual([20, 20, 20, 20]);
+    for (const { run } of timers) run();
+    expect(await decided).toEqual(Array(4).fill({ allow: false }));
     for (const answer of late) answer();
     await new Promise((resolve) => setImmediate(resolve));
     const tooLate = "Error: the policy did not decide within 0.02 s";
@@ -76,7 +94,32 @@ describe("guardPolicy", () => {
       ["push", tooLate],
       ["connect", tooLate],
       ["join", tooLate],
+      ["operate", tooLate],
     ]);
+  });
+
+  it("cancels the timer of a policy that answers in time, and sets none if it answers at once", async () => {
+    let cancelled = 0;
+    const set: number[] = [];
+    const schedule = (_run: () => void, ms: number) => {
+      set.push(ms);
+      return () => void cancelled++;
+    };
+    const guarded = (answer: () => unknown) =>
+      guardPolicy(policyOf(answer), () => {}, { timeout: { ms: 20, schedule } });
+    expect(guarded(() => ({ allow: true })).authorizePush(push)).toEqual({ allow: true });
+    expect(set).toEqual([]);
+    await guarded(async () => ({ allow: true })).authorizePush(push);
+    await guarded(() => Promise.reject(new Error("down"))).authorizePush(push);
+    expect([set, cancelled]).toEqual([[20, 20], 2]);
+  });
+
+  it("denies what an operator asks if the policy says nothing about it, without a report", () => {
+    const { authorizeOperate: _, ...policy } = policyOf(() => ({ allow: true }));
+    const reports: string[] = [];
+    const guarded = guardPolicy(policy, (question) => reports.push(question));
+    expect(guarded.authorizeOperate(operate)).toEqual({ allow: false });
+    expect(reports).toEqual([]);
   });
 
   it("passes decisions on as they are, at once where they come at once", async () => {

@@ -20,6 +20,8 @@ export type Way = "allow" | "deny" | "throw" | "reject" | "nonsense";
 export interface Leaf {
   readonly kind: "leaf";
   readonly push: Way;
+  /** Undefined for a policy that has no answer to it. */
+  readonly operate: Way | undefined;
   /** For each socket. */
   readonly connect: readonly Way[];
   readonly join: readonly Way[];
@@ -33,7 +35,12 @@ export type Tree =
   | Leaf
   | { readonly kind: "all"; readonly parts: readonly Tree[] }
   | { readonly kind: "any"; readonly parts: readonly Tree[] }
-  | { readonly kind: "sockets"; readonly pushes: Tree; readonly sockets: Tree }
+  | {
+      readonly kind: "sockets";
+      readonly pushes: Tree;
+      readonly operates: Tree | undefined;
+      readonly sockets: Tree;
+    }
   | {
       readonly kind: "split";
       readonly pushes: Tree;
@@ -53,6 +60,7 @@ function leaf(isLate: fc.Arbitrary<boolean>): fc.Arbitrary<Leaf> {
   return fc.record({
     kind: fc.constant("leaf" as const),
     push: way,
+    operate: fc.option(way, { nil: undefined, freq: 5 }),
     connect: perSocket,
     join: perSocket,
     givesIdentity: fc.boolean(),
@@ -80,6 +88,7 @@ export function trees({ late, split }: TreeOptions): fc.Arbitrary<Tree> {
       fc.record({
         kind: fc.constant("sockets" as const),
         pushes: tie("tree"),
+        operates: fc.option(tie("tree"), { nil: undefined }),
         sockets: tie("tree"),
       }),
       ...(split
@@ -108,7 +117,13 @@ export class LeafPolicy implements AuthPolicy {
   readonly foreign: Identity[] = [];
   readonly #given = new Map<number, Identity>();
 
-  constructor(readonly leaf: Leaf) {}
+  readonly authorizeOperate?: () => never;
+
+  constructor(readonly leaf: Leaf) {
+    const { operate } = leaf;
+    if (operate === undefined) return;
+    this.authorizeOperate = () => this.#answer(operate, { allow: true });
+  }
 
   authorizePush() {
     return this.#answer(this.leaf.push, { allow: true });
@@ -158,7 +173,11 @@ export function build(tree: Tree, report: PolicyFault): Built {
       case "any":
         return firstAllowWins(part.parts.map(make), report);
       case "sockets":
-        return byQuestion({ pushes: make(part.pushes), sockets: make(part.sockets) });
+        return byQuestion({
+          pushes: make(part.pushes),
+          ...(part.operates && { operates: make(part.operates) }),
+          sockets: make(part.sockets),
+        });
       case "split":
         return byQuestion({
           pushes: make(part.pushes),
@@ -170,12 +189,19 @@ export function build(tree: Tree, report: PolicyFault): Built {
   return { policy: make(tree), leaves };
 }
 
-/** What the rules say, of the tree alone: who may push, and connect, and join. */
+/** What the rules say, of the tree alone: who may push, operate, connect and join. */
 export function mayPush(tree: Tree): boolean {
   if (tree.kind === "leaf") return tree.push === "allow";
   if (tree.kind === "any") return tree.parts.some(mayPush);
   if (tree.kind === "all") return tree.parts.length > 0 && tree.parts.every(mayPush);
   return mayPush(tree.pushes);
+}
+
+export function mayOperate(tree: Tree): boolean {
+  if (tree.kind === "leaf") return tree.operate === "allow";
+  if (tree.kind === "any") return tree.parts.some(mayOperate);
+  if (tree.kind === "all") return tree.parts.length > 0 && tree.parts.every(mayOperate);
+  return mayOperate((tree.kind === "sockets" ? tree.operates : undefined) ?? tree.pushes);
 }
 
 export function mayConnect(tree: Tree, socket: number): boolean {

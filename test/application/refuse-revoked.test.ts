@@ -2,12 +2,13 @@ import { describe, expect, it } from "vitest";
 import { guardPolicy } from "../../src/application/guard-policy.js";
 import { refuseRevoked } from "../../src/application/refuse-revoked.js";
 import { Revocations } from "../../src/application/revocations.js";
-import type { AuthPolicy, Identity } from "../../src/domain/auth-policy.js";
+import { type AuthPolicy, authorizeOperate, type Identity } from "../../src/domain/auth-policy.js";
 import { Json } from "../../src/domain/json.js";
 import {
   authPolicyContract,
   strangeConnect,
   strangeJoin,
+  strangeOperate,
   strangePush,
 } from "../contract/auth-policy.contract.js";
 
@@ -15,6 +16,7 @@ const ANN: Identity = { socketId: "ann", claims: { sub: "ann", iat: 1 } };
 const BOB: Identity = { socketId: "bob", claims: { sub: "bob", iat: 1 } };
 const allowing = ({ claims }: Identity): AuthPolicy => ({
   authorizePush: () => ({ allow: true, by: "x", claims }),
+  authorizeOperate: () => ({ allow: true, by: "x", claims }),
   authorizeConnect: () => ({ allow: true, identity: claims === undefined ? {} : { claims } }),
   authorizeJoin: () => ({ allow: true, response: Json.of(1) }),
 });
@@ -24,6 +26,7 @@ function later(policy: AuthPolicy): AuthPolicy {
     authorizePush: async (request) => policy.authorizePush(request),
     authorizeConnect: async (request) => policy.authorizeConnect(request),
     authorizeJoin: async (request) => policy.authorizeJoin(request),
+    authorizeOperate: async (request) => authorizeOperate(policy, request),
   };
 }
 
@@ -38,6 +41,7 @@ async function ask(policy: AuthPolicy, identity: Identity) {
     await policy.authorizePush(strangePush),
     await policy.authorizeConnect(strangeConnect),
     await policy.authorizeJoin({ ...strangeJoin, identity }),
+    await authorizeOperate(policy, strangeOperate),
   ];
 }
 
@@ -53,6 +57,7 @@ describe("refuseRevoked", () => {
       { allow: false },
       { allow: false },
       { allow: false, reason: "token revoked" },
+      { allow: false },
     ]);
   });
 
@@ -67,7 +72,12 @@ describe("refuseRevoked", () => {
   it("passes denials on as they are", async () => {
     const denial = { allow: false as const, reason: "not your channel" };
     const deny = () => denial;
-    const denying = { authorizePush: deny, authorizeConnect: deny, authorizeJoin: deny };
+    const denying = {
+      authorizePush: deny,
+      authorizeConnect: deny,
+      authorizeJoin: deny,
+      authorizeOperate: deny,
+    };
     for (const decision of await ask(refuseRevoked(denying, annRevoked()), ANN)) {
       expect(decision).toBe(denial);
     }
@@ -89,10 +99,15 @@ describe("refuseRevoked", () => {
 
   it("leaves what is no decision to the guard", async () => {
     const nothing = (() => undefined) as unknown as () => never;
-    const policy = { authorizePush: nothing, authorizeConnect: nothing, authorizeJoin: nothing };
+    const policy = {
+      authorizePush: nothing,
+      authorizeConnect: nothing,
+      authorizeJoin: nothing,
+      authorizeOperate: nothing,
+    };
     const reports: string[] = [];
     const guarded = guardPolicy(refuseRevoked(policy, annRevoked()), (what) => reports.push(what));
-    expect(await ask(guarded, ANN)).toEqual(Array(3).fill({ allow: false }));
-    expect(reports).toEqual(["push", "connect", "join"]);
+    expect(await ask(guarded, ANN)).toEqual(Array(4).fill({ allow: false }));
+    expect(reports).toEqual(["push", "connect", "join", "operate"]);
   });
 });

@@ -1,13 +1,19 @@
 import { describe, expect, it } from "vitest";
 import { guardPolicy } from "../../src/application/guard-policy.js";
-import type { AuthPolicy } from "../../src/domain/auth-policy.js";
-import { ANONYMOUS } from "../../src/domain/auth-policy.js";
+import { ANONYMOUS, type AuthPolicy, authorizeOperate } from "../../src/domain/auth-policy.js";
 import { Json } from "../../src/domain/json.js";
 
 const nobody = { headers: {}, remoteAddress: undefined } as const;
 
 /** A stranger's questions, of which a policy must make something without throwing. */
 export const strangePush = { ...nobody, method: "POST", path: "/api/push", input: {} };
+export const strangeOperate = {
+  ...nobody,
+  method: "GET",
+  path: "/api/stats",
+  right: "read",
+  channel: undefined,
+} as const;
 export const strangeConnect = { ...nobody, origin: undefined, params: {}, token: undefined };
 export const strangeJoin = { channel: "", params: Json.null, identity: ANONYMOUS };
 
@@ -20,6 +26,7 @@ export function authPolicyContract(create: () => AuthPolicy): void {
         policy.authorizePush(strangePush),
         policy.authorizeConnect(strangeConnect),
         policy.authorizeJoin(strangeJoin),
+        authorizeOperate(policy, strangeOperate),
       ]);
       for (const decision of decisions) expect(typeof decision.allow).toBe("boolean");
     });
@@ -31,6 +38,9 @@ export function authPolicyContract(create: () => AuthPolicy): void {
         await policy.authorizePush(strangePush),
       ];
       expect(second).toEqual(first);
+      expect(await authorizeOperate(policy, strangeOperate)).toEqual(
+        await authorizeOperate(policy, strangeOperate),
+      );
     });
 
     it("works as a value, apart from the object that it came from", async () => {
@@ -39,6 +49,7 @@ export function authPolicyContract(create: () => AuthPolicy): void {
         throw error;
       });
       expect(typeof (await guarded.authorizePush(strangePush)).allow).toBe("boolean");
+      expect(typeof (await guarded.authorizeOperate(strangeOperate)).allow).toBe("boolean");
     });
   });
 }

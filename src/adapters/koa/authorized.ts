@@ -1,6 +1,13 @@
 import type { IncomingMessage } from "node:http";
 import type Koa from "koa";
-import type { AuthPolicy, Headers, PushAuthRequest, PushDenial } from "../../domain/auth-policy.js";
+import {
+  type AuthPolicy,
+  authorizeOperate,
+  type Headers,
+  type OperatorRight,
+  type PushAuthRequest,
+  type PushDenial,
+} from "../../domain/auth-policy.js";
 import { Json } from "../../domain/json.js";
 import type { PushInput } from "../../domain/push.js";
 import { answerJson } from "./errors.js";
@@ -31,31 +38,30 @@ export class HttpAuthRequest implements PushAuthRequest {
 }
 
 /**
- * Asks the push policy about a request that is no push, and answers where it says no.
+ * Asks the policy whether the caller has a right of an operator, and answers the request if not.
  *
- * @param input names the channel that the request is about, if it is about one
+ * @param channel the channel that the request is about; undefined if it is about the whole server
  * @returns whether the request may go on.
  */
-export async function isAuthorized(
+export async function mayOperate(
   ctx: Koa.Context,
   policy: AuthPolicy,
-  input: PushInput = {},
+  right: OperatorRight,
+  channel?: string,
 ): Promise<boolean> {
-  return (await authorizedInput(ctx, policy, input)) !== undefined;
-}
-
-/** As `isAuthorized`. @returns the input, or what the policy has put in its place; undefined where denied. */
-export async function authorizedInput(
-  ctx: Koa.Context,
-  policy: AuthPolicy,
-  input: PushInput,
-): Promise<PushInput | undefined> {
-  const decision = await policy.authorizePush(new HttpAuthRequest(ctx, input));
-  if (decision.allow === true) return decision.input ?? input;
+  const decision = await authorizeOperate(policy, {
+    right,
+    channel,
+    method: ctx.method,
+    path: ctx.path,
+    headers: ctx.headers as Headers,
+    remoteAddress: ctx.req.socket.remoteAddress,
+  });
+  if (decision.allow === true) return true;
   const { status, body } = denialAnswer(decision.answer);
   ctx.status = status;
   answerJson(ctx, body);
-  return undefined;
+  return false;
 }
 
 /** The policy's own answer, or 403 `{"error":"Access Forbidden"}`. */
@@ -64,7 +70,7 @@ export function denialAnswer(denial: PushDenial | undefined): { status: number; 
   return { status: 403, body: '{"error":"Access Forbidden"}' };
 }
 
-/** A denial must not look like a success to the caller, whatever the policy has made of its answer. */
+/** A denial must not look like a success to the caller, whatever answer the policy gives. */
 function isDenial(denial: PushDenial | undefined): denial is PushDenial {
   const status = denial?.status;
   const isError = Number.isInteger(status) && Number(status) >= 400 && Number(status) < 600;

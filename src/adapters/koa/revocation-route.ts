@@ -3,7 +3,7 @@ import { describeError } from "../../application/describe-error.js";
 import { revocationInput, revocationJson } from "../../application/revocation.js";
 import type { Revoker } from "../../application/revoker.js";
 import type { AuthPolicy } from "../../domain/auth-policy.js";
-import { isAuthorized } from "./authorized.js";
+import { mayOperate } from "./authorized.js";
 import { answer, answerJson, type ErrorLog } from "./errors.js";
 import { MalformedRequest } from "./malformed-request.js";
 import { pushBody, readJsonText } from "./push-body.js";
@@ -26,7 +26,7 @@ export function revocationRoute(desk: RevocationDesk, log: ErrorLog): Koa.Middle
     ...pushBody({ bodyBytesMax: BODY_BYTES_MAX }),
     async (ctx) => {
       const json = parse(readJsonText(ctx).text);
-      if (!(await isAuthorized(ctx, desk.policy))) return;
+      if (!(await mayOperate(ctx, desk.policy, "operate"))) return;
       const read = revocationInput(json);
       if (!read.ok) {
         answer(ctx, 422, read.message);

@@ -3,8 +3,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { allowAll } from "../../../src/adapters/auth/allow-all.js";
 import { type ApiKey, ApiKeyPolicy } from "../../../src/adapters/auth/api-keys/api-keys.js";
+import type { OperatorRight } from "../../../src/domain/auth-policy.js";
 import type { PushInput } from "../../../src/domain/push.js";
-import { authPolicyContract, strangePush } from "../../contract/auth-policy.contract.js";
+import {
+  authPolicyContract,
+  strangeOperate,
+  strangePush,
+} from "../../contract/auth-policy.contract.js";
 
 const sha256 = (key: string) => `sha256:${createHash("sha256").update(key).digest("hex")}`;
 
@@ -118,7 +123,7 @@ describe("ApiKeyPolicy", () => {
     [{ key: 1 }, "the key must be a string"],
     [null, "must be a string or an object"],
     [["secret-key"], "must be a string or an object"],
-    [named({ "other-key": true }), "a member other than key, name and channels"],
+    [named({ "other-key": true }), "a member other than key, name, channels and scopes"],
     [named({ name: "" }), "the name must be"],
     [named({ name: "a\nb" }), "the name must be"],
     [named({ name: "a".repeat(101) }), "the name must be"],
@@ -127,6 +132,11 @@ describe("ApiKeyPolicy", () => {
     [named({ channels: "*" }), "the channels must be"],
     [named({ channels: ["a", ""] }), "the channels must be"],
     [named({ channels: [null] }), "the channels must be"],
+    [named({ scopes: [] }), "the scopes must be"],
+    [named({ scopes: "push" }), "the scopes must be"],
+    [named({ scopes: ["push", "all"] }), "the scopes must be"],
+    [named({ scopes: [["push"]] }), "the scopes must be"],
+    [named({ scopes: ["operate"], channels: ["a"] }), '"operate" concerns the whole server'],
     [named({ name: "first" }), "has the same name as key 1"],
   ])("refuses the entry %j with one line", (entry, message) => {
     const keys = [{ key: "another", name: "first" }, entry as ApiKey];
@@ -148,7 +158,7 @@ describe("ApiKeyPolicy", () => {
     expect(Object.isFrozen(decision)).toBe(true);
   });
 
-  it("lets a limited key push where all channels match, and answer for nothing else", () => {
+  it("lets a limited key push if all channels match, and nothing else", () => {
     const given = new ApiKeyPolicy([
       { key: "limited", channels: ["orders.*", "news"] },
       { key: "starred", channels: ["orders.*", "**"] },
@@ -175,9 +185,39 @@ describe("ApiKeyPolicy", () => {
       expect(question("unlimited")).toBe(true);
       expect(question("unknown")).toBe(false);
     }
-    // The operator's routes about all channels have an empty input.
     expect(given.authorizePush(pushWith("limited")).allow).toBe(false);
     expect(given.authorizePush(pushWith("starred")).allow).toBe(true);
+  });
+
+  it("gives a key what its scopes say, and without scopes nothing but pushes", () => {
+    const given = new ApiKeyPolicy([
+      "plain",
+      { key: "reads", scopes: ["read"] },
+      { key: "operates", name: "ops", scopes: ["operate"], channels: ["*"] },
+      { key: sha256("hashed"), channels: ["news"], scopes: ["push", "read"] },
+    ]);
+    const may = (key: string, right: OperatorRight, channel?: string) =>
+      given.authorizeOperate({
+        ...strangeOperate,
+        headers: { authorization: `Bearer ${key}` },
+        right,
+        channel,
+      });
+    const rights = (key: string) => [
+      given.authorizePush(pushWith(key, { channel: "news" })).allow,
+      may(key, "read", "news").allow,
+      may(key, "read", "other").allow,
+      may(key, "read").allow,
+      may(key, "operate").allow,
+    ];
+    expect(rights("plain")).toEqual([true, false, false, false, false]);
+    expect(rights("reads")).toEqual([false, true, true, true, false]);
+    expect(rights("operates")).toEqual([false, false, false, false, true]);
+    expect(rights("hashed")).toEqual([true, true, false, false, false]);
+    expect(rights("unknown")).toEqual([false, false, false, false, false]);
+    expect(may("operates", "operate")).toEqual({ allow: true, by: "ops" });
+    given.reload(["operates"]);
+    expect(may("operates", "operate").allow).toBe(false);
   });
 
   it("takes new keys in place of all old ones", () => {

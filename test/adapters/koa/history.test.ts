@@ -65,14 +65,21 @@ describe.each(HOSTS)("GET /api/channels/:channel/history on %s", (_name, start) 
     expect(host.delivered.map(({ id }) => typeof id)).toEqual(["undefined", "string"]);
   });
 
-  it("is the operator's, and shows where the channel stands beside its subscribers", async () => {
-    host = await start({ apiKeys: ["key", { key: "limited", channels: ["b"] }] });
+  it("needs the right to read, and shows the newest id beside the channel's subscribers", async () => {
+    host = await start({
+      apiKeys: [
+        "pushes",
+        { key: "key", scopes: ["read"] },
+        { key: "limited", channels: ["b"], scopes: ["read"] },
+      ],
+    });
     const get = (path: string, key?: string) =>
       ask(host.port, {
         path,
         headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
       });
     expect((await get("/api/channels/a/history")).status).toBe(403);
+    expect((await get("/api/channels/a/history", "pushes")).status).toBe(403);
     expect((await get("/api/channels/a/history", "limited")).status).toBe(403);
     expect((await get("/api/channels/b/history", "limited")).status).toBe(200);
     const detail = JSON.parse((await get("/api/channels/a", "key")).text);

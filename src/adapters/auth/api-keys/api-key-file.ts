@@ -1,19 +1,19 @@
 import { readFileSync } from "node:fs";
-import { type ApiKey, checkApiKeys } from "./api-key.js";
+import { type ApiKey, type ApiKeyScope, checkApiKeys } from "./api-key.js";
 
 /**
- * Reads a file of API keys, one a line, in UTF-8:
+ * Reads a file of API keys in UTF-8, one key per line:
  *
  *     # comment
  *     KEY
- *     KEY name=backend channels=orders.*,news
+ *     KEY name=backend channels=orders.*,news scopes=push+read
  *
- * Words are parted by blanks and patterns by commas, so names and patterns with those can't be
- * written so. For them, and for keys that begin with `#`, the file may hold a JSON array of `ApiKey`
- * instead: it is one where its first character that is no blank is `[` or `{`.
+ * Words are separated by blanks, and patterns by commas. If names or patterns contain those, or a
+ * key begins with `#`, the file can hold a JSON array of `ApiKey` instead. It is read as JSON if its
+ * first character that is not a blank is `[` or `{`.
  *
- * @throws {TypeError} with one line that names the file, where in it, and what is wrong; it holds
- * nothing of a key.
+ * @throws {TypeError} with one line that names the file, the place in it, and the fault; it quotes
+ * no part of a key.
  */
 export function readApiKeyFile(path: string): ApiKey[] {
   const text = readText(path);
@@ -37,7 +37,7 @@ function readText(path: string): string {
     throw new TypeError(`cannot read ${path} (${code})`);
   }
   try {
-    // The decoder takes a byte order mark away.
+    // The decoder removes a byte order mark.
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
     throw new TypeError(`${path} is not UTF-8`);
@@ -68,19 +68,27 @@ function readLines(path: string, text: string): Entries {
   return { keys, place: (index) => `${path}, line ${numbers[index]}` };
 }
 
-/** No message quotes a word, not even what should be an attribute's name: it may be a key. */
+/** No message quotes a word, not even the name of an attribute: it may be a key. */
 function readLine(line: string, where: string): ApiKey {
   const [key = "", ...attributes] = line.split(/\s+/);
-  if (/^(?:name|channels)=/.test(key)) throw new TypeError(`${where}: must begin with the key`);
-  const entry: { key: string; name?: string; channels?: string[] } = { key };
+  if (/^(?:name|channels|scopes)=/.test(key)) {
+    throw new TypeError(`${where}: must begin with the key`);
+  }
+  const entry: { key: string; name?: string; channels?: string[]; scopes?: ApiKeyScope[] } = {
+    key,
+  };
   for (const attribute of attributes) {
-    const [, member, value = ""] = /^(name|channels)=(.*)$/.exec(attribute) ?? [];
-    if (member !== "name" && member !== "channels") {
-      throw new TypeError(`${where}: only name=NAME and channels=PATTERN,PATTERN may follow a key`);
+    const [, member, value = ""] = /^(name|channels|scopes)=(.*)$/.exec(attribute) ?? [];
+    if (member !== "name" && member !== "channels" && member !== "scopes") {
+      throw new TypeError(
+        `${where}: only name=NAME, channels=PATTERN,PATTERN and scopes=SCOPE+SCOPE may follow a key`,
+      );
     }
     if (entry[member] !== undefined) throw new TypeError(`${where}: has ${member}= twice`);
     if (member === "name") entry.name = value;
-    else entry.channels = value.split(",");
+    else if (member === "channels") entry.channels = value.split(",");
+    // Checked with the rest of the entry.
+    else entry.scopes = value.split("+") as ApiKeyScope[];
   }
   return entry;
 }

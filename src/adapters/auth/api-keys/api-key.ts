@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import type { OperatorRight } from "../../../domain/auth-policy.js";
 import { ChannelPatterns } from "../../../domain/channel-pattern.js";
 
 /** A key as itself or as `sha256:` and the hexadecimal SHA-256 of its UTF-8 bytes. */
@@ -7,38 +8,50 @@ export type ApiKey = string | LimitedApiKey;
 export interface LimitedApiKey {
   readonly key: string;
   /**
-   * Who uses it, for traces and logs; 1 to 100 characters, no control characters.
+   * The name of its user in traces and logs; 1 to 100 characters, no control characters.
    * @defaultValue "key " and the first 8 hexadecimal digits of its SHA-256
    */
   readonly name?: string | undefined;
-  /** Patterns (see `ChannelPattern`) of the channels that it may push to. @defaultValue all */
+  /**
+   * Patterns (see `ChannelPattern`) of the channels that it may push to and read.
+   * @defaultValue all
+   */
   readonly channels?: readonly string[] | undefined;
+  /** What it may do. "operate" cannot be limited to channels. @defaultValue ["push"] */
+  readonly scopes?: readonly ApiKeyScope[] | undefined;
 }
 
-/** A key that has been checked: of one that was given as its digest, nothing else is known. */
+/** "push" sends; "read" and "operate" are the rights of an operator (see `OperatorRight`). */
+export type ApiKeyScope = "push" | OperatorRight;
+
+/** A checked key. */
 export interface KnownApiKey {
-  /** The key where it was given as itself, in ASCII. */
+  /** The key in ASCII; undefined if it was given as its SHA-256. */
   readonly text: Buffer | undefined;
   /** Its SHA-256: the hexadecimal digits as ASCII, in lower case. */
   readonly digest: Buffer;
-  /** One object for all pushes of the key. */
+  /** One object for everything that the key is allowed. */
   readonly decision: { readonly allow: true; readonly by: string };
-  /** Undefined where the key may push everywhere, and ask about everything. */
+  /** Undefined if the key is not limited to channels. */
   readonly channels: ChannelPatterns | undefined;
+  readonly scopes: ReadonlySet<ApiKeyScope>;
 }
 
 const HASHED = /^sha256:([0-9a-f]{64})$/i;
-const MEMBERS: ReadonlySet<string> = new Set(["key", "name", "channels"]);
+const MEMBERS: ReadonlySet<string> = new Set(["key", "name", "channels", "scopes"]);
+const SCOPES: readonly unknown[] = ["push", "read", "operate"] satisfies ApiKeyScope[];
+/** A key may be held by every backend, so it gives nothing but the right to push. */
+const DEFAULT_SCOPES: readonly ApiKeyScope[] = ["push"];
 const NAME_LENGTH_MAX = 100;
 
-/** 64 digits. As text and in one call: a hash object, or bytes, would be most of what a policy costs. */
+/** 64 digits. As text and in one call: a hash object or bytes would cost more than the rest of the policy. */
 export function sha256Hex(text: string): string {
   return hash("sha256", text, "hex");
 }
 
 /**
- * @param place how a message names the entry at an index
- * @throws {TypeError} with one line on the first entry that is wrong, without anything of a key.
+ * @param place names the entry at an index in messages
+ * @throws {TypeError} with one line about the first invalid entry; it quotes no part of a key.
  */
 export function checkApiKeys(
   keys: readonly ApiKey[],
@@ -57,32 +70,38 @@ export function checkApiKeys(
       seen[what].set(value, index);
     };
 
-    const { key, name, channels } = membersOf(entry, fail);
+    const { key, name, channels, scopes } = membersOf(entry, fail);
     const hex = digestOf(key, fail);
     once("key", hex);
     const by = nameOf(name, fail) ?? `key ${hex.slice(0, 8)}`;
     once("name", by);
+    const limit = limitOf(channels, fail);
+    const scopeSet = scopesOf(scopes, fail);
+    if (limit !== undefined && scopeSet.has("operate")) {
+      fail('the scope "operate" concerns the whole server, so the key must not have channels');
+    }
     const isText = typeof key === "string" && !HASHED.test(key);
     return {
       text: isText ? Buffer.from(key, "latin1") : undefined,
       digest: Buffer.from(hex, "latin1"),
       decision: Object.freeze({ allow: true as const, by }),
-      channels: limitOf(channels, fail),
+      channels: limit,
+      scopes: scopeSet,
     };
   });
 }
 
 type Fail = (what: string) => never;
 
-/** Nothing is known of what came from a file: the types hold only for keys of a program's own. */
+/** Keys from a file can have any form. */
 function membersOf(entry: unknown, fail: Fail): { [K in keyof LimitedApiKey]?: unknown } {
   if (typeof entry === "string") return { key: entry };
   if (typeof entry !== "object" || entry === null || Array.isArray(entry)) {
     return fail("must be a string or an object");
   }
-  // The member's name is not told: it may be a key that was put in the wrong place.
+  // The message does not quote the member: it may be a key in the wrong place.
   if (!Object.keys(entry).every((member) => MEMBERS.has(member))) {
-    return fail("has a member other than key, name and channels");
+    return fail("has a member other than key, name, channels and scopes");
   }
   return entry;
 }
@@ -111,7 +130,7 @@ function nameOf(name: unknown, fail: Fail): string | undefined {
     : fail(`the name must be 1 to ${NAME_LENGTH_MAX} characters, no control characters`);
 }
 
-/** An empty list is no limit that anybody means, and must not become "everything". */
+/** An empty list is rejected: it could be taken for no limit or for no channel. */
 function limitOf(channels: unknown, fail: Fail): ChannelPatterns | undefined {
   if (channels === undefined) return undefined;
   const isList =
@@ -121,4 +140,13 @@ function limitOf(channels: unknown, fail: Fail): ChannelPatterns | undefined {
   if (!isList) return fail("the channels must be a list of one or more patterns, none empty");
   const patterns = new ChannelPatterns(channels);
   return patterns.isEverything ? undefined : patterns;
+}
+
+function scopesOf(scopes: unknown, fail: Fail): ReadonlySet<ApiKeyScope> {
+  if (scopes === undefined) return new Set(DEFAULT_SCOPES);
+  const isList =
+    Array.isArray(scopes) &&
+    scopes.length > 0 &&
+    Array.from(scopes).every((scope) => SCOPES.includes(scope));
+  return isList ? new Set(scopes) : fail("the scopes must be one or more of push, read, operate");
 }

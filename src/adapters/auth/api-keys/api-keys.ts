@@ -1,21 +1,32 @@
 import { timingSafeEqual } from "node:crypto";
-import type { AuthPolicy, PushAuthRequest } from "../../../domain/auth-policy.js";
+import type {
+  AuthPolicy,
+  OperateAuthRequest,
+  PushAuthRequest,
+} from "../../../domain/auth-policy.js";
 import { bearerToken } from "../bearer-token.js";
-import { type ApiKey, checkApiKeys, type KnownApiKey, sha256Hex } from "./api-key.js";
+import {
+  type ApiKey,
+  type ApiKeyScope,
+  checkApiKeys,
+  type KnownApiKey,
+  sha256Hex,
+} from "./api-key.js";
 
-export type { ApiKey, LimitedApiKey } from "./api-key.js";
+export type { ApiKey, ApiKeyScope, LimitedApiKey } from "./api-key.js";
 
 const ALLOW = Object.freeze({ allow: true as const });
-/** Of the key that is sent; compared in one turn, so that one is enough for all. */
+/** The digest of the sent key. Shared: it is written and compared without waiting in between. */
 const DIGEST = Buffer.alloc(64);
 const DENY = Object.freeze({ allow: false as const });
 
 /**
- * Pushes need one of the keys, as `authorization: Bearer KEY`; sockets may connect and join freely.
+ * Pushes and operators need one of the keys, as `authorization: Bearer KEY`; sockets may connect and
+ * join freely.
  *
- * A key with `channels` may push where every channel that the push names is matched. What names no
- * channel (the operator's routes about all of them) is for unlimited keys. The decision's `by` is
- * the key's name.
+ * A key may do what its scopes say; without scopes, it may only push. A key with `channels` may push
+ * if every channel of the push matches, and read a channel that matches. It may not read what is
+ * about the whole server. The decision's `by` is the key's name.
  *
  * The comparison takes the same time whichever key of a length is sent and wherever it differs.
  */
@@ -23,27 +34,34 @@ export class ApiKeyPolicy implements AuthPolicy {
   #keys: KeyTable;
 
   /**
-   * @throws {TypeError} where there is no key, one that is none, or a key or a name twice; the
-   * message holds no key.
+   * @throws {TypeError} if the list is empty, or a key is invalid, or a key or a name is repeated;
+   * the message quotes no key.
    */
   constructor(keys: readonly ApiKey[]) {
     this.#keys = new KeyTable(checkApiKeys(keys));
   }
 
   /**
-   * Takes these keys in place of the present ones, from the next question on.
+   * Replaces the keys, from the next question on.
    *
-   * @throws {TypeError} as the constructor does; the present keys stay.
+   * @throws {TypeError} as the constructor does; then the present keys stay.
    */
   reload(keys: readonly ApiKey[]): void {
     this.#keys = new KeyTable(checkApiKeys(keys));
   }
 
-  authorizePush(request: PushAuthRequest) {
-    const sent = bearerToken(request.headers.authorization);
-    const key = sent === undefined ? undefined : this.#keys.find(sent);
+  authorizePush({ headers, input }: PushAuthRequest) {
+    const key = this.#find(headers.authorization, "push");
     if (key === undefined) return DENY;
-    const isWithin = key.channels?.matchInput(request.input.channel) ?? true;
+    const isWithin = key.channels?.matchInput(input.channel) ?? true;
+    return isWithin ? key.decision : DENY;
+  }
+
+  authorizeOperate({ headers, right, channel }: OperateAuthRequest) {
+    const key = this.#find(headers.authorization, right);
+    if (key === undefined) return DENY;
+    // The whole server includes channels that a limited key may not see.
+    const isWithin = key.channels?.matchInput(channel) ?? true;
     return isWithin ? key.decision : DENY;
   }
 
@@ -54,20 +72,26 @@ export class ApiKeyPolicy implements AuthPolicy {
   authorizeJoin() {
     return ALLOW;
   }
+
+  #find(authorization: string | undefined, scope: ApiKeyScope): KnownApiKey | undefined {
+    const sent = bearerToken(authorization);
+    const key = sent === undefined ? undefined : this.#keys.find(sent);
+    return key?.scopes.has(scope) ? key : undefined;
+  }
 }
 
 interface KeysOfOneLength {
   readonly keys: readonly (KnownApiKey & { readonly text: Buffer })[];
-  /** Of that length, for the key that is sent. */
+  /** A buffer of that length for the sent key. */
   readonly sent: Buffer;
 }
 
 /**
- * Finds the key that was sent. Each key that may be it is compared, in constant time, so that the
- * time tells neither whether nor which one matched.
+ * Finds the key that was sent. All candidates are compared in constant time, so that the time does
+ * not tell whether one matched, or which.
  */
 class KeyTable {
-  /** Those given as themselves: equal lengths compared as they are need no digest, which costs more. */
+  /** Keys given as themselves, by length: comparing them needs no digest, which would cost more. */
   readonly #texts = new Map<number, KeysOfOneLength>();
   readonly #digests: readonly KnownApiKey[];
 
@@ -86,7 +110,7 @@ class KeyTable {
 
   #findText(text: string): KnownApiKey | undefined {
     const ofLength = this.#texts.get(text.length);
-    // In UTF-8: what is not ASCII is longer than that, or differs from every key.
+    // Written as UTF-8: text that is not ASCII is longer, or differs from every key.
     if (ofLength?.sent.write(text) !== text.length) return undefined;
     let found: KnownApiKey | undefined;
     for (const key of ofLength.keys) if (timingSafeEqual(key.text, ofLength.sent)) found = key;

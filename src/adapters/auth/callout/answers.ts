@@ -56,6 +56,7 @@ const KINDS: Readonly<Record<Question, Readonly<Record<string, Kind>>>> = {
     presence_id: TEXT,
   },
   join: { allow: BOOLEAN, response: ANYTHING, reason: TEXT },
+  operate: { allow: BOOLEAN, by: TEXT, status: STATUS, body: ANYTHING },
 };
 
 /**

@@ -5,33 +5,37 @@ import type {
   Identity,
   JoinAuthRequest,
   JoinDecision,
+  MaybePromise,
+  OperateAuthRequest,
+  OperateDecision,
   PushAuthRequest,
   PushDecision,
+  PushDenial,
 } from "../../../domain/auth-policy.js";
 import { Json } from "../../../domain/json.js";
 import type { PushInput } from "../../../domain/push.js";
 import type { Answer } from "./answers.js";
 import { Callout } from "./callout.js";
 import { type CalloutSettings, checkCalloutOptions, type HttpCalloutOptions } from "./options.js";
-import { connectQuestion, joinQuestion, pushQuestion } from "./questions.js";
+import { connectQuestion, joinQuestion, operateQuestion, pushQuestion } from "./questions.js";
 
 const DENY = Object.freeze({ allow: false as const });
 const FORBIDDEN = Json.of({ error: "Access Forbidden" });
 
 /**
- * Asks an application over HTTP who may push, connect and join.
+ * Asks an application over HTTP who may push, connect and join, and optionally who may operate.
  *
- * Allows only where the application answers in time, with status 200 and `"allow": true`, and every
- * other known member has its type; whatever else happens denies, and is reported unless it is the
- * application's no. Questions and answers: docs/guides/authentication-callout.md.
+ * Allows only if the application answers in time, with status 200 and `"allow": true`, and every
+ * other known member has its type. Everything else denies, and is reported unless it is a denial by
+ * the application. Questions and answers: docs/guides/authentication-callout.md.
  */
 export class HttpCalloutPolicy implements AuthPolicy {
   readonly #settings: CalloutSettings;
   readonly #callout: Callout;
-  /** The claims of identities as they came: their values have rounded numbers. */
+  /** The claims of identities as JSON text: their parsed values have rounded numbers. */
   readonly #claims = new WeakMap<Identity, Json>();
 
-  /** @throws {TypeError} one line that names the wrong option, without url and secret. */
+  /** @throws {TypeError} one line that names the invalid option, without url and secret. */
   constructor(options: HttpCalloutOptions) {
     this.#settings = checkCalloutOptions(options);
     this.#callout = new Callout(this.#settings);
@@ -43,7 +47,12 @@ export class HttpCalloutPolicy implements AuthPolicy {
       pushQuestion(request, forwardHeaders, sendData),
     );
     if (answer === undefined) return DENY;
-    return answer.allow ? allowedPush(answer, request.input) : deniedPush(answer);
+    return answer.allow ? allowedPush(answer, request.input) : denied(answer);
+  }
+
+  /** Not asked unless the application is known to understand the question. */
+  authorizeOperate(request: OperateAuthRequest): MaybePromise<OperateDecision> {
+    return this.#settings.operates ? this.#decideOperate(request) : DENY;
   }
 
   async authorizeConnect(request: ConnectAuthRequest): Promise<ConnectDecision> {
@@ -52,7 +61,7 @@ export class HttpCalloutPolicy implements AuthPolicy {
     );
     if (answer?.allow !== true) return DENY;
     const identity = this.#identityOf(answer);
-    // An answer from the cache may have been good until a moment ago.
+    // A cached answer may have expired since.
     return this.#isExpired(identity) ? DENY : { allow: true, identity };
   }
 
@@ -65,6 +74,16 @@ export class HttpCalloutPolicy implements AuthPolicy {
     const [reason, response] = [answer.text("reason"), answer.json("response")];
     if (!answer.allow) return { allow: false, ...(reason === undefined ? {} : { reason }) };
     return { allow: true, ...(response === undefined ? {} : { response }) };
+  }
+
+  async #decideOperate(request: OperateAuthRequest): Promise<OperateDecision> {
+    const answer = await this.#callout.ask("operate", () =>
+      operateQuestion(request, this.#settings.forwardHeaders),
+    );
+    if (answer === undefined) return DENY;
+    if (!answer.allow) return denied(answer);
+    const by = answer.text("by");
+    return { allow: true, ...(by === undefined ? {} : { by }) };
   }
 
   #identityOf(answer: Answer): Identity {
@@ -87,7 +106,7 @@ export class HttpCalloutPolicy implements AuthPolicy {
   }
 }
 
-/** What the application names takes the place of what the caller sent; the rest stays. */
+/** Members in the answer replace what the caller sent; the others stay. */
 function allowedPush(answer: Answer, sent: PushInput): PushDecision {
   const by = answer.text("by");
   const [channel, event, data] = ["channel", "event", "data"].map((name) => answer.json(name));
@@ -104,7 +123,7 @@ function allowedPush(answer: Answer, sent: PushInput): PushDecision {
   };
 }
 
-function deniedPush(answer: Answer): PushDecision {
+function denied(answer: Answer): { allow: false; answer?: PushDenial } {
   const [status, body] = [answer.number("status"), answer.json("body")];
   if (status === undefined && body === undefined) return DENY;
   return { allow: false, answer: { status: status ?? 403, body: body ?? FORBIDDEN } };

@@ -2,13 +2,14 @@ import type {
   ConnectAuthRequest,
   Headers,
   JoinAuthRequest,
+  OperateAuthRequest,
   PushAuthRequest,
 } from "../../../domain/auth-policy.js";
 import { Json } from "../../../domain/json.js";
 
 /*
- * The questions as the JSON that is sent. A member is null where there is nothing to say, but for a
- * push's `data`, which is left out. Numbers are sent as they came.
+ * The questions as JSON text. A member without a value is null, except a push's `data`, which is
+ * left out. Numbers keep every digit.
  */
 
 /** @throws {TypeError} where a host's own input has no JSON form. */
@@ -27,6 +28,22 @@ export function pushQuestion(
     channel: input.channel,
     event: input.event,
     ...(sendData && input.data !== undefined ? { data: input.data } : {}),
+  });
+}
+
+export function operateQuestion(
+  request: OperateAuthRequest,
+  forwardHeaders: readonly string[],
+): string {
+  const { right, method, path, headers, remoteAddress, channel } = request;
+  return objectText({
+    question: "operate",
+    right,
+    method,
+    path,
+    headers: pickHeaders(headers, forwardHeaders),
+    remote_address: remoteAddress,
+    channel,
   });
 }
 

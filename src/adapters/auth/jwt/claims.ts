@@ -2,17 +2,19 @@ import type { JWTPayload } from "jose";
 import { tokenNameFault } from "../../../application/revocation.js";
 import { ChannelPatterns } from "../../../domain/channel-pattern.js";
 
-/** What a token gives: its claims, read and checked. */
+/** The checked claims of a token. */
 export interface Grant {
   /** All claims (RFC 7519, section 4), frozen. */
   readonly claims: Readonly<JWTPayload>;
   /** The claim `sub`. */
   readonly subject: string | undefined;
-  /** The claim `channels`: what may be joined. */
+  /** The claim `channels`: the channels that it may join. */
   readonly channels: ChannelPatterns;
-  /** The claim `push`: where may be pushed to; undefined where it is missing. */
+  /** The claim `push`: the channels that it may push to; undefined if it is missing. */
   readonly push: ChannelPatterns | undefined;
-  /** The claim `exp`, in seconds since 1970; undefined where it is missing. */
+  /** The claim `scope` (RFC 8693, section 4.2); empty if it is missing or not a string. */
+  readonly scopes: ReadonlySet<string>;
+  /** The claim `exp`, in seconds since 1970; undefined if it is missing. */
   readonly expires: number | undefined;
 }
 
@@ -20,15 +22,15 @@ export type GrantResult =
   | { readonly ok: true; readonly grant: Grant }
   | { readonly ok: false; readonly reason: string };
 
-/** Reads the claims of a token whose signature and times are good; the reason quotes no value. */
+/** Reads the claims of a token whose signature and times are valid; the reason quotes no value. */
 export function readGrant(claims: JWTPayload): GrantResult {
   for (const name of ["sub", "jti"] as const) {
-    // A name that no revocation takes could not be revoked.
+    // A name that revocations do not accept could never be revoked.
     const fault = tokenNameFault(claims[name]);
     if (fault !== undefined) return { ok: false, reason: `claim "${name}" ${fault}` };
   }
   for (const name of ["exp", "nbf", "iat"] as const) {
-    // JSON.parse makes Infinity of 1e999: issued in no time that could be revoked, expired never.
+    // JSON.parse turns 1e999 into Infinity, a time that never expires and cannot be revoked.
     if (claims[name] !== undefined && !Number.isFinite(claims[name])) {
       return { ok: false, reason: `claim "${name}" must be a finite number` };
     }
@@ -44,12 +46,14 @@ export function readGrant(claims: JWTPayload): GrantResult {
     subject: claims.sub,
     channels: channels ?? new ChannelPatterns([]),
     push,
+    // Other forms are other servers' business: they give no right here and reject no token.
+    scopes: new Set(typeof claims.scope === "string" ? claims.scope.split(" ") : []),
     expires: claims.exp,
   };
   return { ok: true, grant };
 }
 
-/** Null where it is neither a string nor an array of them, undefined where there is none. */
+/** Null if the value is neither a string nor an array of strings; undefined if it is missing. */
 function patternsOf(value: unknown): ChannelPatterns | undefined | null {
   if (value === undefined) return undefined;
   if (typeof value === "string") return new ChannelPatterns([value]);

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
+import type { ApiKeyScope } from "../../../../src/adapters/auth/api-keys/api-key.js";
 import { readApiKeyFile } from "../../../../src/adapters/auth/api-keys/api-key-file.js";
 
 const folder = mkdtempSync(join(tmpdir(), "hexpush-keys-"));
@@ -28,7 +29,7 @@ function refusalOf(content: string | Uint8Array, path = file): string {
 }
 
 describe("a file of API keys", () => {
-  it("holds one key a line, with its name and its channels", () => {
+  it("holds one key a line, with its name, channels and scopes", () => {
     expect(
       read(
         [
@@ -36,13 +37,13 @@ describe("a file of API keys", () => {
           "",
           "plain-key",
           "  key=with=signs\tname=backend   channels=orders.*,news  ",
-          "last channels=* name=admin",
+          "last channels=* name=admin scopes=push+operate",
         ].join("\n"),
       ),
     ).toEqual([
       { key: "plain-key" },
       { key: "key=with=signs", name: "backend", channels: ["orders.*", "news"] },
-      { key: "last", channels: ["*"], name: "admin" },
+      { key: "last", channels: ["*"], name: "admin", scopes: ["push", "operate"] },
     ]);
   });
 
@@ -62,20 +63,22 @@ describe("a file of API keys", () => {
     const word = fc.stringMatching(/^[\x21-\x2b\x2d-\x7e]{1,10}$/);
     const entry = fc.record(
       {
-        key: word.filter((key) => !/^(?:[#[{]|name=|channels=|sha256:)/i.test(key)),
+        key: word.filter((key) => !/^(?:[#[{]|name=|channels=|scopes=|sha256:)/i.test(key)),
         name: word,
         channels: fc.array(word, { minLength: 1, maxLength: 3 }),
+        scopes: fc.uniqueArray(fc.constantFrom<ApiKeyScope>("push", "read"), { minLength: 1 }),
       },
       { requiredKeys: ["key"] },
     );
     const distinct = { minLength: 1, maxLength: 4, comparator: alike };
     fc.assert(
       fc.property(fc.uniqueArray(entry, distinct), (entries) => {
-        const lines = entries.map(({ key, name, channels }) =>
+        const lines = entries.map(({ key, name, channels, scopes }) =>
           [
             key,
             ...(name === undefined ? [] : [`name=${name}`]),
             ...(channels === undefined ? [] : [`channels=${channels.join(",")}`]),
+            ...(scopes === undefined ? [] : [`scopes=${scopes.join("+")}`]),
           ].join(" "),
         );
         expect(read(lines.join("\n"))).toEqual(entries);
@@ -91,7 +94,7 @@ describe("a file of API keys", () => {
     ["[]", "FILE holds no key"],
     [
       "good\nbad SECRET",
-      "FILE, line 2: only name=NAME and channels=PATTERN,PATTERN may follow a key",
+      "FILE, line 2: only name=NAME, channels=PATTERN,PATTERN and scopes=SCOPE+SCOPE may follow a key",
     ],
     ["good nAme=SECRET", "FILE, line 1: only name=NAME"],
     ["good SECRET=", "FILE, line 1: only name=NAME"],
@@ -99,6 +102,12 @@ describe("a file of API keys", () => {
     ["channels=a", "FILE, line 1: must begin with the key"],
     ["SECRET name=a name=b", "FILE, line 1: has name= twice"],
     ["SECRET channels=a channels=b", "FILE, line 1: has channels= twice"],
+    ["scopes=push", "FILE, line 1: must begin with the key"],
+    ["SECRET scopes=push scopes=push", "FILE, line 1: has scopes= twice"],
+    ["SECRET scopes=", "FILE, line 1: the scopes must be one or more of push, read, operate"],
+    ["SECRET scopes=push,read", "FILE, line 1: the scopes must be"],
+    ["SECRET scopes=push+SECRET", "FILE, line 1: the scopes must be"],
+    ["SECRET scopes=operate channels=a", 'FILE, line 1: the scope "operate" concerns'],
     ["SECRET name=", "FILE, line 1: the name must be 1 to 100 characters"],
     ["SECRET channels=", "FILE, line 1: the channels must be a list"],
     ["SECRET channels=a,,b", "FILE, line 1: the channels must be a list"],
@@ -109,7 +118,10 @@ describe("a file of API keys", () => {
     ["sha256:SECRET", 'FILE, line 1: "sha256:" must be followed by 64 hexadecimal digits'],
     ['["SECRET", ]', "FILE is not valid JSON"],
     ['{"SECRET": "backend"}', "FILE must hold a JSON array of keys"],
-    ['["good", {"SECRET": 1}]', "FILE, entry 2: has a member other than key, name and channels"],
+    [
+      '["good", {"SECRET": 1}]',
+      "FILE, entry 2: has a member other than key, name, channels and scopes",
+    ],
     ['[{"key": "SECRET", "__proto__": {}}]', "FILE, entry 1: has a member other than"],
     ['["good", 5]', "FILE, entry 2: must be a string or an object"],
     ['[{"name": "SECRET"}]', "FILE, entry 1: the key must be a string"],

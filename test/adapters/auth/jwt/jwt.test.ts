@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { JwtPolicy } from "../../../../src/adapters/auth/jwt/jwt.js";
+import { JwtPolicy, type JwtPolicyOptions } from "../../../../src/adapters/auth/jwt/jwt.js";
 import { ANONYMOUS } from "../../../../src/domain/auth-policy.js";
 import { Json } from "../../../../src/domain/json.js";
 import { authPolicyContract } from "../../../contract/auth-policy.contract.js";
@@ -10,7 +10,7 @@ function join(policy: JwtPolicy, channel: string, identity = ANONYMOUS) {
 }
 
 describe("JwtPolicy", () => {
-  authPolicyContract(() => new JwtPolicy({ secret: SECRET, pushes: true }));
+  authPolicyContract(() => new JwtPolicy({ secret: SECRET, pushes: true, operates: true }));
 
   describe("on a connect", () => {
     it("gives the identity that the claims say", async () => {
@@ -205,7 +205,7 @@ describe("JwtPolicy", () => {
       expect((await pushTo(pushing(), token, channel)).allow).toBe(allowed);
     });
 
-    it("lets who may push everywhere ask what names no channel", async () => {
+    it("lets a token that may push everywhere push without a channel, which is invalid later", async () => {
       const token = makeToken({ push: "*" });
       expect((await pushTo(pushing(), token)).allow).toBe(true);
       expect((await pushTo(pushing(), token, ["x", "y"])).allow).toBe(true);
@@ -248,7 +248,7 @@ describe("JwtPolicy", () => {
     [{ jwksUrl: "https://user:pass@id/keys" }, "must not hold a user or a password"],
     [{ jwksUrl: "https://id/keys", algorithms: ["HS256"] }, "must be some of RS256"],
   ])("refuses the options %j in one line that holds no secret", (options, message) => {
-    const create = () => new JwtPolicy(options);
+    const create = () => new JwtPolicy(options as JwtPolicyOptions);
     expect(create).toThrow(TypeError);
     expect(create).toThrow(message);
     expect(create).not.toThrow(/\n/);

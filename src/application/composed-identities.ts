@@ -5,32 +5,32 @@ import {
   type JoinAuthRequest,
 } from "../domain/auth-policy.js";
 
-/** A policy, and the identity that it gave with a connect that it allowed, if it gave one. */
-export type Given = readonly [policy: AuthPolicy, identity: Identity | undefined];
+/** A policy that allowed a connect, and the identity that it gave, if any. */
+export type IdentityPart = readonly [policy: AuthPolicy, identity: Identity | undefined];
 
 /**
- * The identities that a composition of policies has handed out, each with what it was made of, so
- * that at a join every policy gets its own back and none gets another's.
+ * The identities that a composition of policies has given to sockets, each with the parts that it
+ * was composed from. At a join, each policy gets back its own part and never another policy's.
  *
- * They are told apart as objects. Each is a new one, also where the policies gave none: of the
- * shared ANONYMOUS nobody could tell who let it in.
+ * Identities are compared as objects. Each socket gets a new one, even if no policy gave one: the
+ * shared ANONYMOUS would not tell which policy accepted the socket.
  */
-export class HandedOut {
+export class ComposedIdentities {
   readonly #parts = new WeakMap<Identity, ReadonlyMap<AuthPolicy, Identity>>();
 
-  add(givens: readonly Given[]): Identity {
-    const parts = new Map(givens.map(([policy, identity]) => [policy, identity ?? ANONYMOUS]));
+  compose(given: readonly IdentityPart[]): Identity {
+    const parts = new Map(given.map(([policy, identity]) => [policy, identity ?? ANONYMOUS]));
     const identity = merge([...parts.values()]);
     this.#parts.set(identity, parts);
     return identity;
   }
 
-  /** Whether `policy` gave something towards `identity`. */
-  isFrom(policy: AuthPolicy, identity: Identity): boolean {
+  /** Whether `policy` gave a part of `identity`. */
+  includes(policy: AuthPolicy, identity: Identity): boolean {
     return this.#parts.get(identity)?.has(policy) === true;
   }
 
-  /** The request with the identity that `policy` gave; as it is where `identity` is not from here. */
+  /** The request with the identity that `policy` gave; unchanged if `identity` was not composed here. */
   ownRequest(policy: AuthPolicy, request: JoinAuthRequest): JoinAuthRequest {
     const { channel, params } = request;
     const identity = this.#parts.get(request.identity)?.get(policy);
@@ -38,7 +38,7 @@ export class HandedOut {
   }
 }
 
-/** Of each member the first that is given, but the earliest end. */
+/** The first given value of each member, but the earliest `expiresAt`. */
 function merge(identities: readonly Identity[]): Identity {
   const merged: { -readonly [K in keyof Identity]: Identity[K] } = {};
   for (const { socketId, claims, expiresAt, presenceId } of identities) {
