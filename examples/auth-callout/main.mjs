@@ -1,7 +1,8 @@
-// An application in plain Node that decides who may push, connect and join.
+// An application that decides for a push server who may push, connect, join and operate: plain Node.
 //
 //   HEXPUSH_AUTH_SECRET=wonderland node examples/auth-callout/main.mjs [PORT]
 //   HEXPUSH_AUTH_URL=http://127.0.0.1:4100/ HEXPUSH_AUTH_SECRET=wonderland hexpush serve
+//   HEXPUSH_AUTH_OPERATE=true besides, and it is asked about operators too.
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 import { text } from "node:stream/consumers";
@@ -18,6 +19,9 @@ const answers = {
   connect({ token }) {
     const user = users.get(token);
     return user === undefined ? { allow: false } : { allow: true, socket_id: user };
+  },
+  operate({ headers, right }) {
+    return { allow: headers.authorization === "Bearer demo-operator" && right === "read" };
   },
   join({ channel, identity }) {
     if (["news", `user:${identity.socket_id}`].includes(channel)) return { allow: true };

@@ -4,7 +4,7 @@ import { join as joinPath } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { HttpCalloutPolicy } from "../../src/adapters/auth/callout/http-callout.js";
 import type { CalloutFaultReport } from "../../src/adapters/auth/callout/options.js";
-import { ANONYMOUS } from "../../src/domain/auth-policy.js";
+import { ANONYMOUS, type OperatorRight } from "../../src/domain/auth-policy.js";
 import { Json } from "../../src/domain/json.js";
 import { blocksOf, readPage } from "../docs/markdown.js";
 import { type Program, root, startProgram } from "../docs/program.js";
@@ -74,6 +74,30 @@ describe("the application that a server asks", () => {
     expect(await join("news")).toEqual({ allow: true });
     expect(await join("user:ann")).toEqual({ allow: true });
     expect(await join("user:bob")).toEqual({ allow: false, reason: "not your channel" });
+    expect(faults).toEqual([]);
+  });
+
+  it("lets its operator read and nothing else, if the policy asks it", async () => {
+    const operate = (right: OperatorRight, key: string) => ({
+      method: "GET",
+      path: "/api/stats",
+      headers: { authorization: `Bearer ${key}` },
+      remoteAddress: "127.0.0.1",
+      channel: undefined,
+      right,
+    });
+    const policy = new HttpCalloutPolicy({
+      url,
+      secret: SECRET,
+      operates: true,
+      onFault: (fault) => faults.push(fault),
+    });
+    const read = operate("read", "demo-operator");
+    expect(await policy.authorizeOperate(read)).toEqual({ allow: true });
+    for (const other of [operate("operate", "demo-operator"), operate("read", "demo-key")]) {
+      expect(await policy.authorizeOperate(other)).toEqual({ allow: false });
+    }
+    expect(await policyWith(SECRET).authorizeOperate(read)).toEqual({ allow: false });
     expect(faults).toEqual([]);
   });
 

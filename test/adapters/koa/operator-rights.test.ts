@@ -256,13 +256,10 @@ describe.each(HOSTS)("the rights of an operator on %s", (_name, start) => {
       ["scopes as a list", { ...operator, scope: ["hexpush:read", "hexpush:operate"] }, NONE],
       ["scopes in another case", { ...operator, scope: "Hexpush:Read HEXPUSH:OPERATE" }, NONE],
       ["expired scopes", { ...operator, exp: 1 }, NONE],
-    ])(
-      "are, if the settings allow them, those of a token with %s",
-      async (_, claims, rights) => {
-        await startWith({ ...keySource, jwtOperate: true });
-        expect(await allowed(makeToken(claims))).toEqual(rights);
-      },
-    );
+    ])("are, if the settings allow them, those of a token with %s", async (_, claims, rights) => {
+      await startWith({ ...keySource, jwtOperate: true });
+      expect(await allowed(makeToken(claims))).toEqual(rights);
+    });
 
     it("need no right to push, neither the token's nor the setting", async () => {
       await startWith({ jwtSecret: SECRET, jwtOperate: true });
