@@ -10,7 +10,7 @@ import { lastingPort, startServer, type TestServer } from "../support/server.js"
 import { joined, listen, message, type Options, QUICK, recovered } from "./rig.js";
 
 const secret = "0123456789abcdef0123456789abcdef";
-const JWT = { HEXPUSH_JWT_SECRET: secret, HEXPUSH_API_KEYS: "key" };
+const JWT = { HEXPUSH_JWT_SECRET: secret, HEXPUSH_API_KEYS: "key scopes=push+operate" };
 
 function token(subject: string): Promise<string> {
   return new SignJWT({ channels: ["news", "quiet"] })

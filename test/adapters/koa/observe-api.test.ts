@@ -7,7 +7,7 @@ import type {
 import { Inbox } from "../../support/inbox.js";
 import { RawHttp } from "../../support/raw-http.js";
 import { ask, HOSTS, JSON_TYPE, push, type RunningHost } from "./hosts.js";
-import { policyOf } from "./policy-of.js";
+import { named, policyOf } from "./policy-of.js";
 
 const PUSH = '{"channel":"a","event":"e","data":"payload"}';
 
@@ -204,7 +204,8 @@ describe.each(HOSTS)("the request log on %s", (_name, start) => {
   });
 
   it("tells a request that was broken off from one that was answered", async () => {
-    host = await start({ requestLog: true, policy: policyOf(() => new Promise(() => {})) });
+    const policy = { ...named, authorizeOperate: () => new Promise<never>(() => {}) };
+    host = await start({ requestLog: true, policy });
     const client = await RawHttp.connect(host.port);
     client.write("GET /api/stats HTTP/1.1\r\nHost: x\r\n\r\n");
     await ask(host.port, { path: "/health/live" });

@@ -206,7 +206,7 @@ describe.each(HOSTS)("who may push on %s", (_name, start) => {
         const answer = await push(host.port, PUSH);
         expect([answer.status, answer.text]).toEqual([403, FORBIDDEN]);
         expect(host.delivered).toEqual([]);
-        const failed = host.log.filter((line) => line.includes("the auth policy failed"));
+        const failed = host.log.filter((line) => line.includes("auth policy failed; denied"));
         expect(failed).toHaveLength(1);
       },
     );

@@ -66,6 +66,22 @@ describe("HttpCalloutPolicy", () => {
       expect(JSON.parse(asked())).not.toHaveProperty("data");
     });
 
+    it("for an operator with the right and the channel, only if it is told to", async () => {
+      const operate = { ...push, right: "read", channel: "a" } as const;
+      expect(policy().authorizeOperate(operate)).toEqual({ allow: false });
+      expect(application.asked).toEqual([]);
+
+      const own = policy({ operates: true });
+      await own.authorizeOperate(operate);
+      expect(asked()).toBe(
+        '{"question":"operate","right":"read","method":"POST","path":"/api/push",' +
+          '"headers":{"authorization":"Bearer s3cret-key"},"remote_address":"192.0.2.7",' +
+          '"channel":"a"}',
+      );
+      await own.authorizeOperate({ ...operate, right: "operate", channel: undefined });
+      expect(asked()).toMatch(/"right":"operate",.*,"channel":null\}$/);
+    });
+
     it("for a connect with parameters, token and origin", async () => {
       await policy().authorizeConnect(connect);
 
@@ -215,6 +231,30 @@ describe("HttpCalloutPolicy", () => {
       const { policy: own, faults } = policyFor(application.url);
       expect(await own.authorizePush(push)).toEqual(decision);
       expect(faults).toEqual([]);
+    });
+
+    it.each([
+      [{ allow: true }, { allow: true }],
+      [
+        { allow: true, by: "ops", channel: 1 },
+        { allow: true, by: "ops" },
+      ],
+      [{ allow: false }, { allow: false }],
+      [
+        { allow: false, status: 402, body: { error: "pay" } },
+        { allow: false, answer: { status: 402, body: Json.of({ error: "pay" }) } },
+      ],
+      ["allow", { allow: false }],
+      [{}, { allow: false }],
+      [{ allow: "true" }, { allow: false }],
+      [{ allow: true, by: 1 }, { allow: false }],
+      [{ allow: true, status: 200 }, { allow: false }],
+      [{ error: "unknown question" }, { allow: false }],
+    ])("decides on an operator by %j", async (said, decision) => {
+      answer = say(said);
+      const { policy: own } = policyFor(application.url, { operates: true });
+      const operate = { ...push, right: "operate", channel: undefined } as const;
+      expect(await own.authorizeOperate(operate)).toEqual(decision);
     });
 
     it.each([401, 403])("takes status %d for no, whatever the body says", async (status) => {
