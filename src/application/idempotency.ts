@@ -2,9 +2,9 @@ import type { MaybePromise } from "../domain/auth-policy.js";
 import { isPromise } from "../domain/maybe-promise.js";
 
 export interface IdempotencyOptions {
-  /** How long a key is remembered from its first use, in milliseconds. @defaultValue 300000 */
+  /** How long a key is remembered after its first use, in milliseconds. @defaultValue 300000 */
   readonly windowMs?: number;
-  /** Most keys that are remembered at a time; 0 refuses every key. */
+  /** Maximum number of keys remembered at a time; 0 refuses every key. */
   readonly keysMax: number;
   /** Milliseconds. */
   readonly now: () => number;
@@ -12,36 +12,36 @@ export interface IdempotencyOptions {
 
 export type IdempotentResult<T> =
   | { readonly kind: "first"; readonly value: T }
-  /** The work was not done again; `value` is that of the first time. */
+  /** The work was not done again; `value` is what it returned the first time. */
   | { readonly kind: "repeated"; readonly value: T }
-  /** The key was used for something else. */
+  /** The key was used for different work. */
   | { readonly kind: "mismatch" }
-  /** No room for another key; `retryAfterMs` until there is some. */
+  /** No more keys can be remembered; retry after so many milliseconds. */
   | { readonly kind: "full"; readonly retryAfterMs: number };
 
 const WINDOW_MS = 300_000;
-/** Entries that have ended and are still in the order, before it is made anew. */
+/** How many ended entries may stay in the order before it is rebuilt. */
 const ORDER_SLACK = 1024;
 
 interface Entry<T> {
   readonly fingerprint: string;
   readonly endsAt: number;
-  /** A promise while the work is under way. */
+  /** A promise while the work is in progress. */
   value: MaybePromise<T>;
 }
 
 /**
- * Does each piece of work once, by a key that its caller chose, however often it is asked for
- * within the window. A repeat that comes while the first is under way waits for it. Work that
- * failed counts as never done: of those who wait for it, one does it.
+ * Does each piece of work once, by a key that its caller chose, however often it is requested within
+ * the window. A repeat that arrives while the work is in progress waits for it. Failed work counts as
+ * never done: one of those waiting does it.
  *
- * Remembers a key rather than forget it early: where there is no room, a new key is refused.
+ * No key is forgotten early. If there is no room, a new key is refused.
  */
 export class IdempotencyStore<T> {
   readonly #entries = new Map<string, Entry<T>>();
   /**
-   * All entries in the order in which they were made, and so end, from `#head` on. The map alone
-   * would do, but to find its first entry it steps over all that were deleted before.
+   * All entries in the order of creation, and so of their ends, from `#head` on. The map alone would
+   * do, but finding its first entry steps over all entries that were deleted.
    */
   #order: { readonly key: string; readonly entry: Entry<T> }[] = [];
   #head = 0;
@@ -56,24 +56,12 @@ export class IdempotencyStore<T> {
   }
 
   /**
-   * As `claim`, but always with a promise.
+   * Does the work unless it was done under this key. Answers at once if the work does, and is not in
+   * progress already.
    *
-   * @returns rejects where the work does.
-   */
-  async once(
-    key: string,
-    fingerprint: string,
-    work: () => MaybePromise<T>,
-  ): Promise<IdempotentResult<T>> {
-    return this.claim(key, fingerprint, work);
-  }
-
-  /**
-   * Answers at once unless the work does not, or is under way.
-   *
-   * @param fingerprint what is the same for the same work and another for any other
-   * @param work must not ask for the same key before it has returned: the key is known only then.
-   * @throws what the work throws, and rejects where it does.
+   * @param fingerprint equal for equal work, different for any other
+   * @param work must not claim the same key before it returns: the key is known only then.
+   * @throws what the work throws; a promise rejects if the work does.
    */
   claim(
     key: string,
@@ -88,7 +76,7 @@ export class IdempotencyStore<T> {
       return known.value.then(
         (value) => ({ kind: "repeated", value }),
         () => {
-          // Its own caller is told; here it was not done, so this one may do it.
+          // Its own caller has been told. It was not done, so this caller may do it.
           this.#forgetFailed(key, known);
           return this.claim(key, fingerprint, work);
         },
@@ -135,7 +123,7 @@ export class IdempotencyStore<T> {
     return oldest === undefined ? this.#windowMs : Math.max(0, oldest.entry.endsAt - this.#now());
   }
 
-  /** The first that is still known. */
+  /** The oldest entry that is still known. */
   #oldest(): { readonly key: string; readonly entry: Entry<T> } | undefined {
     for (;;) {
       const first = this.#order[this.#head];

@@ -89,7 +89,6 @@ class Ask implements fc.AsyncCommand<Model, Real> {
     readonly key: string,
     readonly fingerprint: string,
     readonly way: Way,
-    readonly asks: "once" | "claim",
   ) {}
   check = () => true;
   async run(model: Model, real: Real): Promise<void> {
@@ -108,26 +107,19 @@ class Ask implements fc.AsyncCommand<Model, Real> {
       });
     };
     const mustAnswerAtOnce = model.expected.has(number);
-    if (this.asks === "once") {
-      real.store.once(key, fingerprint, work).then(
-        (told) => real.told.set(number, told),
-        () => real.told.set(number, { kind: "rejected" }),
-      );
-    } else {
-      try {
-        const told = real.store.claim(key, fingerprint, work);
-        expect(isPromise(told)).toBe(!mustAnswerAtOnce);
-        const tell = (value: Told) => real.told.set(number, value);
-        if (isPromise(told)) told.then(tell, () => tell({ kind: "rejected" }));
-        else tell(told);
-      } catch (error) {
-        if ((error as Error).message !== "failed") throw error;
-        real.told.set(number, { kind: "rejected" });
-      }
+    try {
+      const told = real.store.claim(key, fingerprint, work);
+      expect(isPromise(told)).toBe(!mustAnswerAtOnce);
+      const tell = (value: Told) => real.told.set(number, value);
+      if (isPromise(told)) told.then(tell, () => tell({ kind: "rejected" }));
+      else tell(told);
+    } catch (error) {
+      if ((error as Error).message !== "failed") throw error;
+      real.told.set(number, { kind: "rejected" });
     }
     await compare(model, real);
   }
-  toString = () => `ask (${this.asks}) ${this.key} for ${this.fingerprint} (${this.way})`;
+  toString = () => `ask ${this.key} for ${this.fingerprint} (${this.way})`;
 }
 
 class End implements fc.AsyncCommand<Model, Real> {
@@ -178,7 +170,6 @@ describe("an idempotency store, in any order of events", () => {
             fc.constantFrom("a", "b", "c", "d"),
             fc.constantFrom("x", "x", "x", "y"),
             fc.constantFrom<Way>("at once", "later", "later", "throws"),
-            fc.constantFrom("once" as const, "claim" as const),
           )
           .map((of) => new Ask(...of)),
         fc.tuple(fc.nat(9), fc.boolean()).map((of) => new End(...of)),
@@ -216,27 +207,27 @@ describe("an idempotency store, in any order of events", () => {
     );
   });
 
-  it("remembers for five minutes unless told otherwise", async () => {
+  it("remembers for five minutes unless told otherwise", () => {
     let now = 0;
     const store = new IdempotencyStore<number>({ keysMax: 1, now: () => now });
-    await store.once("a", "x", () => 1);
+    void store.claim("a", "x", () => 1);
     now = 299_999;
-    expect(await store.once("a", "x", () => 2)).toEqual({ kind: "repeated", value: 1 });
-    expect(await store.once("b", "x", () => 2)).toEqual({ kind: "full", retryAfterMs: 1 });
+    expect(store.claim("a", "x", () => 2)).toEqual({ kind: "repeated", value: 1 });
+    expect(store.claim("b", "x", () => 2)).toEqual({ kind: "full", retryAfterMs: 1 });
     now = 300_000;
-    expect(await store.once("a", "x", () => 3)).toEqual({ kind: "first", value: 3 });
+    expect(store.claim("a", "x", () => 3)).toEqual({ kind: "first", value: 3 });
   });
 
-  it("that may hold no key refuses each", async () => {
+  it("that may hold no key refuses each", () => {
     const store = new IdempotencyStore<number>({ keysMax: 0, now: () => 0 });
-    const result = await store.once("a", "x", () => 1);
+    const result = store.claim("a", "x", () => 1);
     expect(result).toEqual({ kind: "full", retryAfterMs: 300_000 });
   });
 
   it("does work that comes at once within the call, before anything else can happen", () => {
     const store = new IdempotencyStore<number>({ keysMax: 1, now: () => 0 });
     const done: number[] = [];
-    void store.once("a", "x", () => done.push(1));
+    void store.claim("a", "x", () => done.push(1));
     expect(done).toEqual([1]);
   });
 });
