@@ -48,7 +48,7 @@ async function syncs() {
 
 async function publishes(publishers, channels, ms = 3000) {
   const broker = brokerIn(join(place, `${++directories}`));
-  await broker.start(() => 1);
+  await broker.start(() => {});
   const times = [];
   const from = performance.now();
   const one = async () => {
@@ -67,7 +67,7 @@ async function publishes(publishers, channels, ms = 3000) {
 async function starts() {
   const directory = join(place, "million");
   const filled = brokerIn(directory);
-  await filled.start(() => 1);
+  await filled.start(() => {});
   for (let set = 0; set < 10; set++) {
     const channels = Array.from({ length: 1000 }, (_, n) => `${set} ${n}`);
     await Promise.all(Array.from({ length: 100 }, () => filled.publish(pushTo(channels))));
@@ -78,7 +78,7 @@ async function starts() {
   for (let n = 0; n < 3; n++) {
     const broker = brokerIn(directory);
     const from = performance.now();
-    await broker.start(() => 1);
+    await broker.start(() => {});
     console.log(`start over them: ${(performance.now() - from).toFixed(1)} ms`);
     await broker.stop();
   }

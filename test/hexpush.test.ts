@@ -1,7 +1,10 @@
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { ContainerModule } from "inversify";
 import { pino } from "pino";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { andThen } from "../src/domain/maybe-promise.js";
 import {
   type AuthPolicy,
@@ -76,6 +79,33 @@ describe("createHexpush", () => {
     await post(one.url, { ...push, data: "of its own" });
     expect((await client.frames.next()).payload).toMatchObject({ data: "of its own", event: "e" });
   });
+
+  it.each(["memory", "file"])(
+    "answers 500 if a host's transport throws, and goes on (%s broker)",
+    async (kind) => {
+      const { transport, got } = recording();
+      const broken: Transport = {
+        ...transport,
+        deliver() {
+          throw new Error("broken transport");
+        },
+        subscribers: () => 0,
+        counts: () => ({ sockets: 0, subscriptions: 0 }),
+        closeSockets: () => 0,
+      };
+      const directory = mkdtempSync(join(tmpdir(), "hexpush-test-"));
+      onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+      const broker = kind === "file" ? `file:${directory}` : "memory:";
+      const { hexpush, url } = await start({ broker, transports: [broken, transport] });
+      for (let n = 1; n <= 2; n++) {
+        expect((await post(url, push)).status).toBe(500);
+        // The other transports and the history have it all the same.
+        expect(got).toHaveLength(n);
+        expect((await hexpush.history("a")).messages).toHaveLength(n);
+      }
+      await hexpush.stop(0);
+    },
+  );
 
   it("asks a policy of the host's", async () => {
     const policy: AuthPolicy = {
@@ -188,10 +218,10 @@ describe("createHexpush", () => {
       rebind(TOKENS.origins).toConstantValue({ allows: () => false });
       rebind(TOKENS.pushes).toResolvedValue(
         (policy, only) =>
-          new PushService(policy, [only], {
-            channelNameBytesMax: 3,
-            eventNameBytesMax: 3,
-            channelsMax: 1,
+          new PushService({
+            policy,
+            transports: [only],
+            limits: { channelNameBytesMax: 3, eventNameBytesMax: 3, channelsMax: 1 },
           }),
         [TOKENS.guardedPolicy, TOKENS.transport],
       );

@@ -22,7 +22,7 @@ const policy = {
 const guarded = guardPolicy(policy, (question, error) => app.log.error({ err: error, question }));
 
 const transport = new SseTransport();
-const pushes = new PushService(guarded, [transport]);
+const pushes = new PushService({ policy: guarded, transports: [transport] });
 const app = Fastify();
 
 // Keep the body as text: long numbers would lose digits if they were parsed.

@@ -43,12 +43,16 @@ export const core = new ContainerModule(({ bind }) => {
     [all(TOKENS.listener), TOKENS.log],
   );
   bind(TOKENS.pushes).toResolvedValue(
-    (policy, transports, config, listener, rules, broker) =>
-      new PushService(policy, transports, pushLimits(config), {
+    (policy, transports, config, listener, rules, broker, log) =>
+      new PushService({
+        policy,
+        transports,
+        limits: pushLimits(config),
         broker,
         listener,
-        newId,
+        newPushId: newId,
         check: (push) => rules.checkPush(push),
+        onDeliveryError: (error) => log.error({ err: describeError(error) }, "a transport failed"),
       }),
     [
       TOKENS.guardedPolicy,
@@ -57,6 +61,7 @@ export const core = new ContainerModule(({ bind }) => {
       TOKENS.listeners,
       TOKENS.channelRules,
       TOKENS.broker,
+      TOKENS.log,
     ],
   );
   bind(TOKENS.revoker).toResolvedValue(

@@ -3,65 +3,68 @@ import type { Message } from "./message.js";
 import type { Push } from "./push.js";
 
 /**
- * Takes pushes in and brings their messages to this node (and every other one that shares the
- * broker), in one order for each channel, and keeps what clients that were away catch up with.
+ * Accepts pushes, brings their messages to every node that shares the broker, and keeps the history
+ * from which clients catch up.
  *
- * What every broker promises (test/contract/broker.contract.ts):
- * - A push is accepted whole or not at all. `publish` settles once it is accepted, as durably as
- *   the broker is; what it was accepted as is never lost by it later, short of its history's limits.
- * - Each message is handed to `deliver` once, and in the order of acceptance: the messages of one
- *   channel come in one order on every node, those of one push in the order of its channels and not
- *   interleaved with another push's on the node that took it.
- * - A message is in `history` from the very moment in which it is handed to `deliver`, in the same
- *   turn of the event loop: who reads the history and listens from then on, without a wait between
- *   the two, misses nothing and gets nothing twice.
- * - A repeat with the same idempotency key within the window is not accepted again, also where it
- *   comes while the first is under way.
+ * Every method may answer at once or with a promise. Callers must handle both: a broker in this
+ * process usually answers at once, one behind a network never does.
+ *
+ * Every broker promises (test/contract/broker.contract.ts):
+ * - **Whole pushes.** A push is accepted for all of its channels or for none. `publish` settles once
+ *   the push is accepted, as durably as the broker stores things. An accepted push is lost only to
+ *   the limits of the history.
+ * - **Order.** `deliver` gets each message once. Messages of one channel arrive in the same order on
+ *   every node. On the node that published it, a push arrives in the order of its channels, and no
+ *   other push arrives in between.
+ * - **History and delivery agree.** A message is in `history`, and counts in `position`, from the
+ *   moment it is passed to `deliver`, and never before. So for a subscribed channel an answer never
+ *   contains a message that this node has not received yet. An answer that comes as a promise
+ *   describes some moment between the call and its arrival; messages delivered in the meantime may
+ *   be missing from it. A caller that buffers what is delivered from the call on, and drops what the
+ *   answer already contains, misses nothing and gets nothing twice.
+ * - **Idempotency.** A repeat of an idempotency key within its window is not accepted again, not
+ *   even if it arrives while the first push is in progress.
  */
 export interface Broker {
   /**
-   * Begins to deliver. Called before all others, and again only after a `stop` has settled.
+   * Starts delivery. Called before all other methods, and again only after `stop` has settled.
    *
-   * @param deliver must not throw; returns to how many local sockets the message was handed. It may
-   * call the broker: what it publishes comes after the push that is being delivered.
-   * @throws {BrokerError} where the broker cannot be had; one line for the operator.
+   * @throws {BrokerError} if the broker cannot be used; its message is one line for the operator.
    */
   start(deliver: Deliver): MaybePromise<void>;
 
-  /**
-   * Settles what is under way and lets go of everything. After it `publish` rejects. Once more does
-   * nothing.
-   */
+  /** Finishes what is in progress and releases all resources. `publish` fails from then on. Idempotent. */
   stop(): MaybePromise<void>;
 
-  /**
-   * Settles at once (no promise) where the broker can.
-   *
-   * @throws {BrokerUnavailable}, or rejects with it, where the push was not accepted.
-   */
+  /** @throws {BrokerUnavailable} if the push was not accepted; a promise rejects with it. */
   publish(publication: Publication): MaybePromise<PublishResult>;
 
   /**
-   * This node has a subscriber of the channel from now on. Settles once messages that are accepted
-   * later reach the node. A broker of one node has nothing to do.
+   * Called when this node gets its first subscriber of a channel. Settles once every message
+   * accepted later reaches this node. A broker of a single node has nothing to do.
    */
   subscribe(channel: string): MaybePromise<void>;
 
-  /** This node has no subscriber of the channel any more. */
-  unsubscribe(channel: string): void;
+  /** Called after the last subscriber on this node has left. Messages may still arrive for a while. */
+  unsubscribe(channel: string): MaybePromise<void>;
 
   /**
-   * Where the channel stands now: what a client keeps to come back with, also while the channel has
-   * no message yet. Undefined where the channel's limits keep no history.
+   * The id of the channel's newest message, from which a client can resume later. A channel without
+   * messages has a position too. Undefined if the channel keeps no history.
    */
   position(channel: string): MaybePromise<string | undefined>;
 
-  /** What the channel keeps, and whether that is all that came since. */
+  /** The messages that a channel keeps, and whether they are all that followed `query.since`. */
   history(channel: string, query: HistoryQuery): MaybePromise<History>;
 }
 
-/** @param pushId names the push that the message is of, for its trace; of another node's none. */
-export type Deliver = (message: Message, pushId: string | undefined) => number;
+/**
+ * Receives each message on this node. Must not throw. May call the broker: a push published from
+ * here is delivered after the one that is being delivered.
+ *
+ * @param pushId the push that the message belongs to; undefined if another node published it.
+ */
+export type Deliver = (message: Message, pushId: string | undefined) => void;
 
 export interface Publication {
   readonly pushId: string;
@@ -70,53 +73,47 @@ export interface Publication {
 }
 
 export interface IdempotencyClaim {
-  /** The caller's key, already bound to who the caller is. */
+  /** The caller's key, already bound to the caller's identity. */
   readonly key: string;
-  /** What is the same for the same push and another for any other. */
+  /** Equal for equal pushes, different for different ones. */
   readonly fingerprint: string;
 }
 
 export type PublishResult =
-  | {
-      readonly kind: "accepted";
-      /**
-       * To how many local sockets the messages were handed by now: not all of them where the broker
-       * delivers later, none of a publish from within `deliver`.
-       */
-      readonly deliveries: number;
-    }
-  /** Accepted before, under this name. */
+  /** The messages may already have been delivered, or may follow. */
+  | { readonly kind: "accepted" }
+  /** Accepted earlier, as this push. */
   | { readonly kind: "repeated"; readonly pushId: string }
-  /** The key was used for something else. */
+  /** The key was used for a different push. */
   | { readonly kind: "mismatch" }
-  /** No room for another key. */
+  /** No more keys can be remembered; retry after so many milliseconds. */
   | { readonly kind: "full"; readonly retryAfterMs: number };
 
 export interface HistoryQuery {
-  /** The id of the last message that the client has, or a position; the oldest that is kept where missing. */
+  /** The id of the last message that the client has, or a position. @defaultValue the oldest kept message */
   readonly since?: string | undefined;
-  /** Most messages of the answer: the oldest ones behind `since`. @defaultValue all */
+  /** Maximum number of messages; the oldest after `since` come first. @defaultValue all */
   readonly limit?: number | undefined;
 }
 
 export interface History {
-  /** As `position` has it, whatever the limit. */
+  /** As `position` returns it, regardless of the limit. */
   readonly position: string | undefined;
   /**
-   * Whether `messages` begin right behind `since`: false where something behind it is gone, where
-   * `since` is of another epoch or nothing that this broker gave, or where the channel keeps no
+   * Whether `messages` start directly after `since`. False if a message after `since` is gone, if
+   * `since` is from another epoch or is not an id of this channel, or if the channel keeps no
    * history. True without a `since`.
    */
   readonly recovered: boolean;
-  /** In their order, each with its id. Empty where not recovered. */
+  /** In order, each with its id. Empty if not recovered. */
   readonly messages: readonly Message[];
 }
 
-/** How much a channel keeps; of one channel the same for as long as the broker runs. */
+/** How much a channel keeps. Must not change for a channel while the broker runs. */
 export interface HistoryLimits {
-  /** Most messages; 0 keeps none, and its messages have no id. */
+  /** Maximum number of messages. 0 keeps none; messages then have no id. */
   readonly size: number;
-  /** How long a message is kept, in seconds; 0 keeps none. It is gone when exactly so much has passed. */
+  /** How long a message is kept, in seconds; it is gone once this time has passed. 0 keeps none. */
   readonly ttl: number;
 }
 
@@ -125,7 +122,7 @@ export class BrokerUnavailable extends Error {
   override readonly name = "BrokerUnavailable";
 }
 
-/** The broker cannot be had as it is configured; `message` is one line for the operator. */
+/** The broker cannot be used as configured; `message` is one line for the operator. */
 export class BrokerError extends Error {
   override readonly name = "BrokerError";
 }

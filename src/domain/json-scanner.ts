@@ -1,12 +1,9 @@
-/** Gives a part of a text, from one place up to another, as `slice` does. */
-export type Cut = (start: number, end: number) => string;
-
 /**
- * Reads JSON text without building its value: says whether it is JSON (RFC 8259) and where its
+ * Reads JSON text without building its value: checks that it is JSON (RFC 8259) and finds where its
  * parts end.
  *
- * `JSON.parse` would do for the first, but it builds everything that a stranger sends: 8 MB of
- * nested arrays keep it busy for seconds, and this scanner for a tenth of one.
+ * `JSON.parse` checks too, but builds everything that a stranger sends: 8 MB of nested arrays take
+ * it seconds, and this scanner a tenth of a second.
  */
 export class JsonScanner {
   /** Where the next character is read. */
@@ -16,25 +13,8 @@ export class JsonScanner {
 
   /** The closing brackets of a value that are due, the innermost last; empty between two values. */
   readonly #closers: number[] = [];
-  readonly #cut: Cut | undefined;
 
-  /** @param cut makes a part of the text that holds nothing else in memory. @defaultValue `slice` */
-  constructor(
-    readonly text: string,
-    cut?: Cut,
-  ) {
-    this.#cut = cut;
-  }
-
-  /** Whether what `cut` gives is known to hold no other text in memory. */
-  get cutsOwn(): boolean {
-    return this.#cut !== undefined;
-  }
-
-  /** The text from one place up to another. */
-  cut(start: number, end: number): string {
-    return this.#cut === undefined ? this.text.slice(start, end) : this.#cut(start, end);
-  }
+  constructor(readonly text: string) {}
 
   /** The code unit at `at`; NaN behind the end. */
   get next(): number {
@@ -110,16 +90,14 @@ export class JsonScanner {
     return true;
   }
 
-  /** Reads a string, as one that holds no other text in memory. */
+  /** Reads a string. */
   stringValue(): string {
     const { text, at: start } = this;
     const escaped = this.string();
-    const length = this.at - start - 2;
-    const isPart = length >= PART_LENGTH_MIN;
-    if (escaped || (isPart && this.#cut === undefined)) {
+    if (escaped || this.at - start > SLICED_LENGTH_MAX) {
       return JSON.parse(text.slice(start, this.at)) as string;
     }
-    return isPart ? this.cut(start + 1, this.at - 1) : text.slice(start + 1, this.at - 1);
+    return text.slice(start + 1, this.at - 1);
   }
 
   /** Skips a value's first token. @returns whether it opened one that has members still to come. */
@@ -264,8 +242,11 @@ export function compactJson(text: string): string {
   return pieces.join("");
 }
 
-/** V8 makes parts and joins of other strings from this length on; a shorter one is always a copy. */
-export const PART_LENGTH_MIN = 13;
+/**
+ * A longer string, quotes included, is parsed even if it has no escape: names outlive the request,
+ * and a long slice may keep all of its text in memory.
+ */
+const SLICED_LENGTH_MAX = 14;
 
 const TAB = 0x09;
 const LINE_FEED = 0x0a;

@@ -3,31 +3,20 @@ import { compactJson, JsonScanner, OPEN_BRACE, OPEN_BRACKET } from "./json-scann
 /**
  * JSON kept as text.
  *
- * A push's `data` must reach the answer and every client exactly as it was sent: a 64-bit id or
+ * The `data` of a push must reach the answer and every client exactly as it was sent: a 64-bit id or
  * a long decimal would lose digits in a JavaScript number, and a `__proto__` key would be lost in
- * a JavaScript object. So the text itself is the value, and it is parsed only for who asks.
+ * a JavaScript object. So the text itself is the value. It is parsed only on request.
  */
 export class Json {
-  /** No part of the value: equal JSON is equal wherever its text comes from. */
-  readonly #isOwn: boolean;
-
   private constructor(
     /** One valid JSON value without insignificant white space. */
     readonly text: string,
-    isOwn = false,
-  ) {
-    this.#isOwn = isOwn;
-  }
-
-  /** Whether the text is known to hold no other text in memory, as a part of one does. */
-  get isOwn(): boolean {
-    return this.#isOwn;
-  }
+  ) {}
 
   static readonly null = new Json("null");
   static readonly emptyObject = new Json("{}");
 
-  /** @throws {SyntaxError} where `text` is not one JSON value (RFC 8259). */
+  /** @throws {SyntaxError} if `text` is not one JSON value (RFC 8259). */
   static parse(text: string): Json {
     const scanner = new JsonScanner(text);
     scanner.skipBlanks();
@@ -37,9 +26,9 @@ export class Json {
   }
 
   /**
-   * The JSON of a JavaScript value, as `JSON.stringify` has it.
+   * The JSON of a JavaScript value, as `JSON.stringify` writes it.
    *
-   * @throws {TypeError} where the value has none: undefined, a function, a cycle, a BigInt.
+   * @throws {TypeError} if the value has none: undefined, a function, a cycle, a BigInt.
    */
   static of(value: unknown): Json {
     const text: string | undefined = JSON.stringify(value);
@@ -48,38 +37,27 @@ export class Json {
   }
 
   /**
-   * The same JSON over a string of the caller's own, for who keeps it long: `text` may be a part of
-   * a request's body, and would keep all of that in memory.
-   *
-   * @throws {RangeError} where the string is not the same text.
+   * The JSON whose `text` was taken from another Json and stored. The text is not checked: anything
+   * else would reach clients as it is.
    */
-  over(text: string): Json {
-    if (text !== this.text) throw new RangeError("the text is another one");
-    return Json.again(text);
+  static trusted(text: string): Json {
+    return new Json(text);
   }
 
-  /**
-   * The JSON of a text that was a Json's, for who kept no more than that of it. It is not looked at:
-   * any other text would go out to clients as it is.
-   */
-  static again(text: string): Json {
-    return new Json(text, true);
-  }
-
-  /** Parsed afresh at each call; numbers beyond 2^53 lose digits here, and only here. */
+  /** Parses the text at each call. Numbers beyond 2^53 lose digits here, and only here. */
   value(): unknown {
     return JSON.parse(this.text);
   }
 
-  /** As `value`, but an array or an object stays Json: to build what a stranger nests can take seconds. */
+  /** As `value`, but an array or an object stays Json: building what a stranger nests can take seconds. */
   shallowValue(): unknown {
     return /^[[{]/.test(this.text) ? this : this.value();
   }
 
   /**
-   * The elements of an array; undefined of another value.
+   * The elements of an array; undefined for any other value.
    *
-   * @param max no more are looked at: a stranger's array can have millions
+   * @param max read no more than that: a stranger's array can have millions
    */
   elements(max = Number.POSITIVE_INFINITY): Json[] | undefined {
     const scanner = new JsonScanner(this.text);
@@ -99,10 +77,10 @@ export class Json {
   }
 
   /**
-   * Those members of a JSON object that are `wanted`, each as text; undefined where `text` is
-   * another JSON value. Of duplicate keys the first counts, as with PushEx.
+   * The `wanted` members of a JSON object, each as text; undefined if `text` is another JSON value.
+   * The first of several equal keys counts, as in PushEx.
    *
-   * @throws {SyntaxError} where `text` is not JSON.
+   * @throws {SyntaxError} if `text` is not JSON.
    */
   static members<K extends string>(text: string, wanted: readonly K[]): Map<K, Json> | undefined {
     const scanner = new JsonScanner(text);
@@ -119,10 +97,10 @@ export class Json {
   }
 
   /**
-   * The first of the `wanted` names that a JSON object has twice; undefined where it has none, and
-   * where `text` is another JSON value.
+   * The first of the `wanted` names that a JSON object has twice; undefined if there is none, or if
+   * `text` is another JSON value.
    *
-   * @throws {SyntaxError} where `text` is not JSON.
+   * @throws {SyntaxError} if `text` is not JSON.
    */
   static repeatedMember(text: string, wanted: readonly string[]): string | undefined {
     const scanner = new JsonScanner(text);
@@ -141,9 +119,9 @@ export class Json {
   }
 
   /**
-   * The elements of a JSON array, each as text; undefined where `text` is another JSON value.
+   * The elements of a JSON array, each as text; undefined if `text` is another JSON value.
    *
-   * @throws {SyntaxError} where `text` is not JSON.
+   * @throws {SyntaxError} if `text` is not JSON.
    */
   static elements(text: string): Json[] | undefined {
     const scanner = new JsonScanner(text);
@@ -160,25 +138,24 @@ export class Json {
     scanner.end();
   }
 
-  /** The value that comes next. @throws {SyntaxError} where none does. */
+  /** Reads the next value. @throws {SyntaxError} if there is none. */
   static read(scanner: JsonScanner): Json {
     const { at, blanks } = scanner;
     scanner.value();
-    const text = scanner.cut(at, scanner.at);
-    const isCompact = scanner.blanks === blanks;
-    return new Json(isCompact ? text : compactJson(text), isCompact && scanner.cutsOwn);
+    const text = scanner.text.slice(at, scanner.at);
+    return new Json(scanner.blanks === blanks ? text : compactJson(text));
   }
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what JSON.stringify escapes.
 const NEEDS_ESCAPE = /["\\\0-\x1f\ud800-\udfff]/;
 
-/** Whether the JSON of the text is other than itself between quotes. */
+/** Whether the JSON of the text is more than the text between quotes. */
 export function needsEscape(text: string): boolean {
   return NEEDS_ESCAPE.test(text);
 }
 
-/** The JSON of a text, as `JSON.stringify` has it: most names are it between quotes. */
+/** The JSON of a text, as `JSON.stringify` writes it; faster for most names. */
 export function quoted(text: string): string {
   return needsEscape(text) ? JSON.stringify(text) : `"${text}"`;
 }

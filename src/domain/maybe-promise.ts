@@ -1,11 +1,11 @@
 import type { MaybePromise } from "./auth-policy.js";
 
-/** Another library's promise is one too; of it only `then` is known. */
+/** Whether the value is a promise, including one of another library. */
 export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
   return typeof (value as Partial<Promise<T>> | null | undefined)?.then === "function";
 }
 
-/** What `next` makes of the value: at once where the value is there at once. */
+/** Calls `next` with the value: at once if the value is no promise, otherwise once it resolves. */
 export function andThen<T, R>(
   value: MaybePromise<T>,
   next: (value: T) => MaybePromise<R>,

@@ -6,8 +6,8 @@ export interface Message {
   readonly event: string;
   readonly data: Json;
   /**
-   * Its position in its channel's history, where the channel keeps one: `EPOCH-SEQUENCE`, opaque to
-   * clients. The sequence grows with each message of a broker, over all its channels.
+   * The message's position in its channel's history, if the channel keeps one: `EPOCH-SEQUENCE`,
+   * opaque to clients. The sequence counts the messages of this channel only.
    */
   readonly id?: string;
 }

@@ -1,27 +1,25 @@
 import { Json } from "./json.js";
-import { type Cut, JsonScanner, OPEN_BRACE, QUOTE } from "./json-scanner.js";
+import { JsonScanner, OPEN_BRACE, QUOTE } from "./json-scanner.js";
 import type { PushInput } from "./push.js";
 
 export type PushInputResult =
   | {
       readonly ok: true;
       readonly input: PushInput;
-      /** The member `dry_run`, whatever it is: the caller asks for a check only. */
+      /** The member `dry_run`, unchecked: the caller asks for a check only. */
       readonly dryRun?: unknown;
     }
   | { readonly ok: false; readonly message: string };
 
 /**
- * Reads a push's members from the JSON text of a request body; `data` is kept as text, members
- * that no push has are ignored, and an empty text or a JSON value that is no object has none.
+ * Reads the members of a push from the JSON text of a request body. `data` stays text and unknown
+ * members are ignored. An empty text, or a JSON value that is not an object, has no members.
  *
- * Not ok only where the text is not JSON.
- *
- * @param cut as `JsonScanner` takes it
+ * Not ok only if the text is not JSON.
  */
-export function parsePushInput(text: string, cut?: Cut): PushInputResult {
+export function parsePushInput(text: string): PushInputResult {
   if (text === "") return { ok: true, input: {} };
-  const scanner = new JsonScanner(text, cut);
+  const scanner = new JsonScanner(text);
   try {
     scanner.skipBlanks();
     const read = new PushInputReader(scanner).read();
@@ -32,7 +30,7 @@ export function parsePushInput(text: string, cut?: Cut): PushInputResult {
   }
 }
 
-/** Reads pushes, one after the other: what it needs for that is made once for all of a batch. */
+/** Reads pushes one after another; a batch needs one reader. */
 export class PushInputReader {
   readonly #scanner: JsonScanner;
   #channel: unknown;
@@ -44,7 +42,7 @@ export class PushInputReader {
     this.#scanner = scanner;
   }
 
-  /** Of the JSON value that comes next. @throws {SyntaxError} where none does. */
+  /** Reads the next JSON value. @throws {SyntaxError} if there is none. */
   read(): Extract<PushInputResult, { ok: true }> {
     const scanner = this.#scanner;
     if (scanner.next !== OPEN_BRACE) {
@@ -63,7 +61,7 @@ export class PushInputReader {
   readonly #readMember = (): void => {
     const scanner = this.#scanner;
     const key = scanner.key();
-    // Of duplicate keys the first counts, as with PushEx.
+    // The first of several equal keys counts, as in PushEx.
     if (key === "channel" && this.#channel === undefined) this.#channel = readShallow(scanner);
     else if (key === "event" && this.#event === undefined) this.#event = readShallow(scanner);
     else if (key === "data" && this.#data === undefined) this.#data = Json.read(scanner);
@@ -72,7 +70,7 @@ export class PushInputReader {
   };
 }
 
-/** A name, a list of names, or what stands in their place; no push is made of what is nested there. */
+/** A name, a list of names, or whatever the caller sent instead; nested values are not built. */
 function readShallow(scanner: JsonScanner): unknown {
   if (scanner.next === QUOTE) return scanner.stringValue();
   const json = Json.read(scanner);

@@ -17,33 +17,36 @@ import { DEFAULT_PUSH_LIMITS, type InvalidPush, Push, type PushLimits } from "./
 import type { PushListener } from "./push-listener.js";
 import type { Transport } from "./transport.js";
 
-/** How a push ended. Only what is in `accepted` was delivered by it; the others delivered nothing. */
+/** How a push ended. Only an `accepted` one is delivered. */
 export type PushOutcome = AcceptedPush | UnacceptedPush | RefusedPush;
 
 export interface AcceptedPush {
   readonly kind: "accepted";
   readonly id: string;
   readonly push: Push;
-  /** To how many sockets it was handed, those of a channel counted for each channel. */
+  /**
+   * How many local sockets the push was handed to so far; a socket counts once per channel. A broker
+   * may deliver later, and a push made during a delivery always is: those deliveries are missing.
+   */
   readonly deliveries: number;
 }
 
-/** Why a push that was ready is not delivered (again). */
+/** Why a push that was ready is not delivered, or not again. */
 export type UnacceptedPush =
-  /** It was accepted before by the same idempotency key, as `id`. */
+  /** The same idempotency key was accepted earlier, as push `id`. */
   | { readonly kind: "repeated"; readonly id: string }
-  /** The idempotency key was used for another push. */
+  /** The idempotency key was used for a different push. */
   | { readonly kind: "mismatch" }
-  /** No other idempotency key can be remembered now. */
+  /** No more idempotency keys can be remembered; retry after so many milliseconds. */
   | { readonly kind: "full"; readonly retryAfterMs: number }
-  /** The broker cannot accept it now. */
+  /** The broker cannot accept the push now. */
   | { readonly kind: "unavailable"; readonly id: string; readonly cause: BrokerUnavailable };
 
 export type RefusedPush =
   | { readonly kind: "denied"; readonly id: string; readonly answer: PushDenial | undefined }
   | { readonly kind: "invalid"; readonly id: string; readonly error: InvalidPush };
 
-/** A push that may be delivered and has not been. */
+/** A push that is authorised and valid, and has not been delivered. */
 export interface ReadyPush {
   readonly kind: "ready";
   readonly id: string;
@@ -52,69 +55,80 @@ export interface ReadyPush {
   readonly request: PushAuthRequest | undefined;
 }
 
+/** A push between `accept` and its outcome. */
 interface Publishing {
   readonly ready: ReadyPush;
-  /** Whether the listener knows of it. */
+  /** Whether the listener has been told `pushRequested`. */
   isRequested: boolean;
+  deliveries: number;
+  /** What the transports threw. */
+  errors: unknown[] | undefined;
 }
 
 export interface PushServiceOptions {
+  readonly policy: AuthPolicy;
+  /** Each message goes to all of them, in this order. */
+  readonly transports: readonly Transport[];
+  readonly limits?: PushLimits;
   /**
-   * What pushes go through. @defaultValue none: they are delivered at once, are in no history, and
-   * idempotency keys are not looked at
+   * @defaultValue none: pushes are delivered at once, no history is kept, and idempotency keys are
+   * ignored.
    */
   readonly broker?: Broker;
   readonly listener?: PushListener;
-  /** Names a push, in its trace and to listeners. @defaultValue "1", "2", … */
-  readonly newId?: () => string;
-  /** What is wrong with a push that is valid of itself; undefined where nothing is. */
+  /** Makes the id of a push, as traces and listeners see it. @defaultValue "1", "2", … */
+  readonly newPushId?: () => string;
+  /** An additional check of a push that is valid otherwise. Returns what is wrong, if anything. */
   readonly check?: (push: Push) => InvalidPush | undefined;
+  /**
+   * Called if a transport throws and no caller can be told, because the push was settled before or
+   * came from another node. @defaultValue ignores the error
+   */
+  readonly onDeliveryError?: (error: unknown) => void;
 }
 
 export interface PushCounts {
   /** Pushes accepted since the start. */
   readonly pushes: number;
-  /** Messages handed to sockets since the start, one for each socket. */
+  /** Messages handed to sockets since the start; each socket counts. */
   readonly deliveries: number;
 }
 
 /**
- * The main job: authorise a push, normalise it, hand it over, and say what was really processed.
+ * Authorises a push, checks and normalises it, hands it to the broker, delivers what the broker
+ * brings to the transports, and reports what was processed.
  *
- * Pushes are delivered in the order in which they were accepted, each to its channels in their
- * order; the deliveries of one push are not interleaved with those of another.
+ * Pushes are delivered in the order of acceptance, each to its channels in their order. Deliveries
+ * of two pushes never interleave.
  */
 export class PushService {
   readonly #policy: AuthPolicy;
   readonly #transports: readonly Transport[];
   readonly #limits: PushLimits;
   readonly #listener: PushListener;
-  readonly #newId: () => string;
+  readonly #newPushId: () => string;
   readonly #check: PushServiceOptions["check"];
   readonly #broker: Broker | undefined;
-  /** The one that is handed to the broker, or delivered, in this turn of the event loop. */
+  readonly #onDeliveryError: (error: unknown) => void;
+  /** The push that is being passed to the broker, or delivered, right now. */
   #current: Publishing | undefined;
-  /** By their ids, those that the broker takes its time for. */
+  /** Pushes that the broker has not settled yet, by id. */
   readonly #publishing = new Map<string, Publishing>();
   #pushes = 0;
   #deliveries = 0;
 
-  constructor(
-    policy: AuthPolicy,
-    transports: readonly Transport[],
-    limits: PushLimits = DEFAULT_PUSH_LIMITS,
-    options: PushServiceOptions = {},
-  ) {
-    this.#policy = policy;
-    this.#transports = transports;
-    this.#limits = limits;
-    this.#listener = options.listener ?? {};
-    this.#newId = options.newId ?? sequence();
-    this.#check = options.check;
+  constructor(options: PushServiceOptions) {
+    this.#policy = options.policy;
+    this.#transports = options.transports;
+    this.#limits = options.limits ?? DEFAULT_PUSH_LIMITS;
     this.#broker = options.broker;
+    this.#listener = options.listener ?? {};
+    this.#newPushId = options.newPushId ?? sequence();
+    this.#check = options.check;
+    this.#onDeliveryError = options.onDeliveryError ?? (() => {});
   }
 
-  /** Begins to deliver what the broker brings; not needed without one. */
+  /** Starts the broker, if there is one. @throws {BrokerError} as `Broker.start` does. */
   start(): MaybePromise<void> {
     return this.#broker?.start((message, pushId) => this.#deliver(message, pushId));
   }
@@ -123,18 +137,21 @@ export class PushService {
     return this.#broker?.stop();
   }
 
-  /** Rejects only where the policy or a transport is broken; nothing was delivered in the first case. */
+  /**
+   * `prepare`, then `accept`. Rejects only if the policy fails, in which case nothing is delivered,
+   * or if a transport throws.
+   */
   async push(request: PushAuthRequest): Promise<PushOutcome> {
     const prepared = await this.prepare(request);
     return prepared.kind === "ready" ? this.accept(prepared) : prepared;
   }
 
   /**
-   * Authorises and checks only: what a push would come to, at once where the policy decides at once.
-   * A refusal is told to the listener.
+   * Authorises and checks a push without delivering it. Answers at once if the policy does. The
+   * listener is told about a refusal.
    */
   prepare(request: PushAuthRequest): MaybePromise<ReadyPush | RefusedPush> {
-    const id = this.#newId();
+    const id = this.#newPushId();
     const decision = this.#policy.authorizePush(request);
     return isPromise(decision)
       ? Promise.resolve(decision).then((decided) => this.#decided(id, request, decided))
@@ -158,37 +175,40 @@ export class PushService {
   }
 
   /**
-   * Delivers what `prepare` found ready, at once where the broker does; once only.
+   * Delivers a push that `prepare` found ready. Call it once. Answers at once if the broker does.
    *
-   * @throws what a broken transport throws, or rejects with it.
+   * @throws the first error that a transport threw, after the push has reached all other transports
+   * and channels; a promise rejects with it.
    */
   accept(
     ready: ReadyPush,
     idempotency?: IdempotencyClaim,
   ): MaybePromise<AcceptedPush | UnacceptedPush> {
-    if (this.#broker === undefined) return this.#acceptDirectly(ready);
+    const publishing: Publishing = { ready, isRequested: false, deliveries: 0, errors: undefined };
+    const broker = this.#broker;
+    if (broker === undefined) return this.#acceptDirectly(publishing);
     const { id, push } = ready;
-    const publishing: Publishing = { ready, isRequested: false };
     const outer = this.#current;
     this.#current = publishing;
+    let result: MaybePromise<PublishResult>;
     try {
-      const result = this.#broker.publish({ pushId: id, push, idempotency });
-      if (!isPromise(result)) return this.#published(publishing, result);
-      this.#publishing.set(id, publishing);
-      return Promise.resolve(result).then(
-        (settled) => this.#published(publishing, settled),
-        (error: unknown) => this.#failed(ready, error),
-      );
+      result = broker.publish({ pushId: id, push, idempotency });
     } catch (error) {
       return this.#failed(ready, error);
     } finally {
       this.#current = outer;
     }
+    if (!isPromise(result)) return this.#published(publishing, result);
+    this.#publishing.set(id, publishing);
+    return Promise.resolve(result).then(
+      (settled) => this.#published(publishing, settled),
+      (error: unknown) => this.#failed(ready, error),
+    );
   }
 
-  /** For a host that has authorised the push itself. */
+  /** Delivers a push of the host's own: no policy is asked. Fails as `accept` does. */
   deliver(push: Push): MaybePromise<AcceptedPush | UnacceptedPush> {
-    const id = this.#newId();
+    const id = this.#newPushId();
     return this.accept({ kind: "ready", id, push, by: undefined, request: undefined });
   }
 
@@ -196,30 +216,55 @@ export class PushService {
     return { pushes: this.#pushes, deliveries: this.#deliveries };
   }
 
-  #acceptDirectly(ready: ReadyPush): AcceptedPush {
-    const { id, push } = ready;
-    this.#requested({ ready, isRequested: false });
-    let deliveries = 0;
-    for (const channel of push.channels) deliveries += this.#deliver(push.message(channel), id);
-    return { kind: "accepted", id, push, deliveries };
+  #acceptDirectly(publishing: Publishing): AcceptedPush {
+    const { id, push } = publishing.ready;
+    this.#requested(publishing);
+    for (const channel of push.channels) {
+      this.#deliverTo(publishing, push.message(channel), id);
+    }
+    return accepted(publishing);
   }
 
-  #deliver(message: Message, pushId: string | undefined): number {
-    if (pushId !== undefined) this.#begin(pushId);
+  #deliver(message: Message, pushId: string | undefined): void {
+    const publishing = pushId === undefined ? undefined : this.#publishingOf(pushId);
+    // The listener hears of the push before its first message; the broker may not have settled yet.
+    if (publishing?.isRequested === false) this.#requested(publishing);
+    this.#deliverTo(publishing, message, pushId);
+  }
+
+  #deliverTo(
+    publishing: Publishing | undefined,
+    message: Message,
+    pushId: string | undefined,
+  ): void {
     let subscribers = 0;
-    for (const transport of this.#transports) subscribers += transport.deliver(message);
+    for (const transport of this.#transports) {
+      try {
+        subscribers += transport.deliver(message);
+      } catch (error) {
+        this.#transportFailed(publishing, error);
+      }
+    }
     this.#deliveries += subscribers;
+    if (publishing !== undefined) publishing.deliveries += subscribers;
     if (pushId !== undefined) {
       this.#listener.messageDelivered?.({ pushId, message, subscribers });
     }
-    return subscribers;
   }
 
-  /** Told before its first message, which the broker may bring before it has settled. */
-  #begin(pushId: string): void {
+  /** A broken transport must not keep the message from the others, nor reach into the broker. */
+  #transportFailed(publishing: Publishing | undefined, error: unknown): void {
+    if (publishing === undefined) {
+      this.#onDeliveryError(error);
+      return;
+    }
+    publishing.errors ??= [];
+    publishing.errors.push(error);
+  }
+
+  #publishingOf(pushId: string): Publishing | undefined {
     const current = this.#current;
-    const publishing = current?.ready.id === pushId ? current : this.#publishing.get(pushId);
-    if (publishing !== undefined && !publishing.isRequested) this.#requested(publishing);
+    return current?.ready.id === pushId ? current : this.#publishing.get(pushId);
   }
 
   #requested(publishing: Publishing): void {
@@ -230,13 +275,12 @@ export class PushService {
   }
 
   #published(publishing: Publishing, result: PublishResult): AcceptedPush | UnacceptedPush {
-    const { id, push } = publishing.ready;
-    if (this.#publishing.size > 0) this.#publishing.delete(id);
+    if (this.#publishing.size > 0) this.#publishing.delete(publishing.ready.id);
     switch (result.kind) {
       case "accepted":
-        // One that was made from within a delivery is delivered after that.
+        // Not delivered yet: it was made during a delivery, or the broker delivers later.
         if (!publishing.isRequested) this.#requested(publishing);
-        return { kind: "accepted", id, push, deliveries: result.deliveries };
+        return accepted(publishing);
       case "repeated":
         return { kind: "repeated", id: result.pushId };
       default:
@@ -260,6 +304,12 @@ export class PushService {
     const { id, kind, reason, by } = refusal;
     this.#listener.pushRefused?.({ pushId: id, kind, reason, by, request });
   }
+}
+
+/** @throws what a transport threw, if one did: the caller must know that someone may have got nothing. */
+function accepted({ ready, deliveries, errors }: Publishing): AcceptedPush {
+  if (errors !== undefined) throw errors[0];
+  return { kind: "accepted", id: ready.id, push: ready.push, deliveries };
 }
 
 function sequence(): () => string {

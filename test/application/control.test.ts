@@ -21,7 +21,7 @@ const plain: Transport = {
 };
 
 function controlOf(...transports: Transport[]) {
-  const pushes = new PushService(allowAll, transports);
+  const pushes = new PushService({ policy: allowAll, transports });
   return { pushes, control: new Control(pushes, transports) };
 }
 

@@ -60,11 +60,10 @@ export class Station {
     await broker.start((message, pushId) => {
       if (message.channel === MARKER) {
         station.#markers.get(message.event)?.();
-        return 0;
+        return;
       }
       station.delivered.push({ message, pushId });
       station.onDeliver(message);
-      return 1;
     });
     await broker.subscribe(MARKER);
     return station;

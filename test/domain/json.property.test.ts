@@ -128,14 +128,4 @@ describe("Json", () => {
     expect([repeated("{}"), repeated("[1]")]).toEqual([undefined, undefined]);
     expect(() => repeated('{"a":1,"a":2')).toThrow(SyntaxError);
   });
-
-  it("stands over another string of the same text, and of no other", () => {
-    fc.assert(
-      fc.property(jsonText, (text) => {
-        const json = Json.parse(text);
-        expect(json.over(`${text} `.slice(0, -1)).text).toBe(text);
-        expect(() => json.over(`${text}x`)).toThrow(RangeError);
-      }),
-    );
-  });
 });

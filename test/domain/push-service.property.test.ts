@@ -7,7 +7,12 @@ import { Json } from "../../src/domain/json.js";
 import type { Message } from "../../src/domain/message.js";
 import { type InvalidPush, Push, type PushInput } from "../../src/domain/push.js";
 import type { PushListener } from "../../src/domain/push-listener.js";
-import { type AcceptedPush, PushService } from "../../src/domain/push-service.js";
+import {
+  type AcceptedPush,
+  PushService,
+  type PushServiceOptions,
+} from "../../src/domain/push-service.js";
+import type { Transport } from "../../src/domain/transport.js";
 import { channelName, jsonText, name } from "../support/arbitraries.js";
 
 function request(input: PushInput): PushAuthRequest {
@@ -16,6 +21,14 @@ function request(input: PushInput): PushAuthRequest {
 
 function policy(decision: PushDecision | Promise<PushDecision>): AuthPolicy {
   return { ...allowAll, authorizePush: () => decision };
+}
+
+function serviceOf(
+  policy: AuthPolicy,
+  transports: readonly Transport[] = [],
+  options: Partial<PushServiceOptions> = {},
+): PushService {
+  return new PushService({ policy, transports, ...options });
 }
 
 /** One socket that is joined to every channel of the input, and what it got. */
@@ -39,7 +52,7 @@ describe("PushService", () => {
     await fc.assert(
       fc.asyncProperty(inputs, async (input) => {
         const { transport, got } = listening(input);
-        const outcome = await new PushService(allowAll, [transport]).push(request(input));
+        const outcome = await serviceOf(allowAll, [transport]).push(request(input));
         if (outcome.kind !== "accepted") throw new Error(outcome.kind);
         const { push } = outcome;
         expect(got.map((message) => message.channel)).toEqual(push.channels);
@@ -63,7 +76,7 @@ describe("PushService", () => {
     await fc.assert(
       fc.asyncProperty(inputs, denials, async (input, denial) => {
         const { transport, got } = listening(input);
-        const outcome = await new PushService(policy(denial), [transport]).push(request(input));
+        const outcome = await serviceOf(policy(denial), [transport]).push(request(input));
         expect([outcome.kind, got]).toEqual(["denied", []]);
       }),
     );
@@ -72,12 +85,12 @@ describe("PushService", () => {
   it("delivers nothing of an invalid push, not even on its valid channels", async () => {
     const { transport, got } = listening({ channel: "a" });
     const input = { channel: ["a", ""], event: "e", data: Json.null };
-    const outcome = await new PushService(allowAll, [transport]).push(request(input));
+    const outcome = await serviceOf(allowAll, [transport]).push(request(input));
     expect([outcome.kind, got]).toEqual(["invalid", []]);
   });
 
   it("asks the policy before it looks at the arguments", async () => {
-    const service = new PushService(policy({ allow: false }), []);
+    const service = serviceOf(policy({ allow: false }), []);
     expect((await service.push(request({}))).kind).toBe("denied");
   });
 
@@ -85,7 +98,7 @@ describe("PushService", () => {
     const input = { channel: "secret", event: "e", data: Json.null };
     const { transport, got } = listening(input);
     const rewritten = { ...input, channel: ["tenant:secret"] };
-    const service = new PushService(policy({ allow: true, input: rewritten }), [transport]);
+    const service = serviceOf(policy({ allow: true, input: rewritten }), [transport]);
     const outcome = await service.push(request(input));
     expect(outcome.kind === "accepted" && outcome.push.channels).toEqual(["tenant:secret"]);
     expect(got).toEqual([]);
@@ -94,7 +107,7 @@ describe("PushService", () => {
   it("hands each message to every transport and sums what they delivered", async () => {
     const input = { channel: ["a", "b"], event: "e", data: Json.null };
     const [first, second] = [listening(input), listening(input)];
-    const service = new PushService(allowAll, [first.transport, second.transport]);
+    const service = serviceOf(allowAll, [first.transport, second.transport]);
     const outcome = await service.push(request(input));
     expect(outcome.kind === "accepted" && outcome.deliveries).toBe(4);
     expect(second.got.map((message) => message.channel)).toEqual(["a", "b"]);
@@ -109,7 +122,7 @@ describe("PushService", () => {
         throw new Error("down");
       },
     };
-    await expect(new PushService(broken, [transport]).push(request(input))).rejects.toThrow("down");
+    await expect(serviceOf(broken, [transport]).push(request(input))).rejects.toThrow("down");
     expect(got).toEqual([]);
   });
 
@@ -126,8 +139,8 @@ describe("PushService", () => {
         fc.asyncProperty(anyInput, outcomes, async (input, decision) => {
           const { transport, got } = listening(input);
           const { listener, told } = hearing();
-          const options = { listener, newId: () => "the id" };
-          const service = new PushService(policy(decision), [transport], undefined, options);
+          const options = { listener, newPushId: () => "the id" };
+          const service = serviceOf(policy(decision), [transport], options);
           const asked = request(input);
           const prepared = await service.prepare(asked);
           const by = decision.allow ? decision.by : undefined;
@@ -166,7 +179,7 @@ describe("PushService", () => {
         const faults = [{ field: "data" as const, reason: "is too large" }];
         return { code: "invalid_push", faults, message: "data is too large" };
       };
-      const service = new PushService(allowAll, [], undefined, { listener, check });
+      const service = serviceOf(allowAll, [], { listener, check });
       const good = await service.prepare(request({ channel: "a", event: "e", data: Json.null }));
       const bad = await service.prepare(request({ channel: "a" }));
       expect([good.kind, bad.kind]).toEqual(["invalid", "invalid"]);
@@ -179,7 +192,7 @@ describe("PushService", () => {
   });
 
   it("names pushes 1, 2, 3 where it is given no names, refused ones too", async () => {
-    const service = new PushService(allowAll, []);
+    const service = serviceOf(allowAll);
     const input = { channel: "a", event: "e", data: Json.null };
     const ids = [
       ((await service.push(request(input))) as AcceptedPush).id,
@@ -199,7 +212,7 @@ describe("PushService", () => {
     const input = { channel: ["a", "b"], event: "e", data: Json.null };
     const { transport, got } = listening(input);
     const { listener, told } = hearing();
-    const service = new PushService(policy({ allow: false }), [transport], undefined, { listener });
+    const service = serviceOf(policy({ allow: false }), [transport], { listener });
     const result = Push.of(input);
     if (!result.ok) throw new Error(result.error.message);
     expect(service.deliver(result.push)).toMatchObject({ kind: "accepted", deliveries: 2 });

@@ -1,29 +1,31 @@
 import type { HistoryLimits } from "../../domain/broker.js";
+import { formatMessageId } from "../../domain/message-id.js";
 import {
   type ChannelRecord,
   decodeChannel,
   encodeChannel,
   encodeMessage,
+  type StoredMessage,
   textKey,
 } from "./records.js";
 import type { MessageKey, Store } from "./store.js";
 
 /**
- * How far above its size a channel's store grows before it is trimmed, as a part of the size: each
- * message that goes alone would cost a page of its own at each push.
+ * How far a channel's store grows above its size before it is trimmed, as a fraction of the size:
+ * removing messages one by one would cost a page of its own with every push.
  */
 const TRIM_SLACK = 0.25;
 
-/** Behind every sequence. */
+/** After every sequence. */
 export const END_OF_CHANNEL = Number.MAX_SAFE_INTEGER;
 
-/** What was committed of the channel; undefined where nothing is left of it. */
+/** What is committed of the channel; undefined if it has no record. */
 export function readChannel(store: Store, channel: string): ChannelRecord | undefined {
   const record = store.channels.get(textKey(channel));
   return record && decodeChannel(record);
 }
 
-/** The keys of a channel's stored messages, the oldest first. */
+/** The keys of a channel's stored messages, oldest first. */
 export function storedKeys(
   store: Store,
   { id, trimmedTo }: ChannelRecord,
@@ -37,77 +39,86 @@ export function keepsHistory({ size, ttl }: HistoryLimits): boolean {
   return size > 0 && ttl > 0;
 }
 
-/** From when on a message is gone, in milliseconds. */
+/** When a message expires, in milliseconds. */
 export function endOf(acceptedAt: number, { ttl }: HistoryLimits): number {
   return Math.min(acceptedAt + ttl * 1000, Number.MAX_SAFE_INTEGER);
 }
 
-export interface NewMessage {
-  readonly sequence: number;
-  readonly acceptedAt: number;
-  readonly event: string;
-  /** JSON text. */
-  readonly data: string;
-}
-
-/** What one transaction changes of the messages of one channel. */
+/** What one transaction changes in the messages of one channel. */
 export class ChannelWrites {
-  readonly #key: Buffer;
-  readonly #isNew: boolean;
+  readonly #store: Store;
+  readonly #channel: string;
+  readonly #limits: HistoryLimits;
   readonly #record: ChannelRecord;
-  readonly #trimmed: MessageKey[] = [];
-  readonly #added: [sequence: number, Buffer][] = [];
+  /** Whether `due` must get an entry: the channel has no stored message yet. */
+  readonly #isEmpty: boolean;
+  readonly #trimmed: readonly MessageKey[];
+  readonly #added: Buffer[] = [];
   #firstAt = 0;
+  /** How many of the added messages have been delivered. */
+  delivered = 0;
 
+  /** @param newRecord makes the record of a channel that has none. */
   constructor(
-    readonly store: Store,
-    readonly channel: string,
-    readonly limits: HistoryLimits,
-    /** Becomes the id of the channel where it has none. */
-    sequence: number,
+    store: Store,
+    channel: string,
+    limits: HistoryLimits,
+    newRecord: () => ChannelRecord,
   ) {
-    this.#key = textKey(channel);
+    this.#store = store;
+    this.#channel = channel;
+    this.#limits = limits;
     const known = readChannel(store, channel);
-    this.#isNew = known === undefined;
-    this.#record = known ?? { id: sequence, trimmedTo: 0, newest: 0, count: 0 };
-    // Only what is above the size already: a reader must find what was there until the moment in
-    // which the new ones are handed over, and leaves out by itself what they push out.
-    const above = this.#record.count - limits.size;
-    if (above > limits.size * TRIM_SLACK)
-      this.#trimmed.push(...storedKeys(store, this.#record, above));
+    this.#record = known ?? newRecord();
+    const { newest, trimmedTo } = this.#record;
+    this.#isEmpty = newest === trimmedTo;
+    // Only what exceeds the size already: a reader must find the committed messages until the new
+    // ones are delivered, and skips by itself what they push out.
+    const above = newest - trimmedTo - limits.size;
+    const isTrimmed = above > limits.size * TRIM_SLACK;
+    this.#trimmed = isTrimmed ? [...storedKeys(store, this.#record, above)] : [];
   }
 
-  /** How many are added. */
-  get added(): number {
-    return this.#added.length;
+  /** The sequence of the newest message that has been delivered. */
+  get deliveredTo(): number {
+    return this.#record.newest + this.delivered;
   }
 
-  add({ sequence, ...message }: NewMessage): void {
+  /** @returns the message's id. */
+  add(message: StoredMessage): string {
     if (this.#added.length === 0) this.#firstAt = message.acceptedAt;
-    this.#added.push([sequence, encodeMessage(message)]);
+    const { epoch, newest } = this.#record;
+    return formatMessageId(epoch, newest + this.#added.push(encodeMessage(message)));
   }
 
   write(): void {
-    const { store } = this;
-    const record = this.#record;
-    for (const key of this.#trimmed) {
-      store.remove(store.messages, key);
-      record.trimmedTo = key[1];
+    const store = this.#store;
+    const { id, emptySince, newest } = this.#record;
+    for (const key of this.#trimmed) store.remove(store.messages, key);
+    for (const [at, message] of this.#added.entries()) {
+      store.put(store.messages, [id, newest + 1 + at], message);
     }
-    for (const [sequence, message] of this.#added) {
-      store.put(store.messages, [record.id, sequence], message);
-      record.newest = sequence;
-    }
-    record.count += this.#added.length - this.#trimmed.length;
-    store.put(store.channels, this.#key, encodeChannel(record));
-    if (!this.#isNew) return;
-    const due = endOf(this.#firstAt, this.limits);
-    store.put(store.due, [due, record.id], Buffer.from(this.channel));
+    const record = encodeChannel({
+      ...this.#record,
+      trimmedTo: this.#trimmed.at(-1)?.[1] ?? this.#record.trimmedTo,
+      newest: newest + this.#added.length,
+      emptySince: undefined,
+    });
+    store.put(store.channels, textKey(this.#channel), record);
+    if (emptySince !== undefined) store.remove(store.empty, [emptySince, id]);
+    if (!this.#isEmpty) return;
+    store.put(store.due, [endOf(this.#firstAt, this.#limits), id], Buffer.from(this.#channel));
   }
 }
 
-/** Takes a channel out of the tables; within `commit`. Its entry in `due` goes when it is looked at. */
-export function removeChannel(store: Store, channel: string, stored: readonly MessageKey[]): void {
+/** Removes a channel from the tables, within `commit`. Its entry in `due` is removed when it is due. */
+export function removeChannel(
+  store: Store,
+  channel: string,
+  { id, emptySince }: ChannelRecord,
+  stored: readonly MessageKey[],
+): void {
   for (const key of stored) store.remove(store.messages, key);
+  if (emptySince !== undefined) store.remove(store.empty, [emptySince, id]);
   store.remove(store.channels, textKey(channel));
 }

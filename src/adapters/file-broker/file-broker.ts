@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { MaybePromise } from "../../domain/auth-policy.js";
 import {
   type Broker,
@@ -11,11 +10,10 @@ import {
   type Publication,
   type PublishResult,
 } from "../../domain/broker.js";
-import { formatMessageId } from "../../domain/message-id.js";
-import { keepsHistory } from "./channel-table.js";
 import { DirectoryHeld, DirectoryLock } from "./directory-lock.js";
+import { newEpoch } from "./epoch.js";
 import type { FileBrokerLog } from "./log.js";
-import { readHistory } from "./read-history.js";
+import { type ReadOptions, readHistory, readPosition } from "./read-history.js";
 import type { BrokerState } from "./records.js";
 import { makeDirectory, Store } from "./store.js";
 import { Writer } from "./writer.js";
@@ -24,28 +22,34 @@ import { Writer } from "./writer.js";
 export type { FileBrokerLog } from "./log.js";
 
 export interface FileBrokerOptions {
-  /** Made for its owner alone where it is not there. One broker at a time may use it. */
+  /** Created for its owner alone if it is missing. One broker at a time may use it. */
   readonly directory: string;
   readonly historyLimits: (channel: string) => HistoryLimits;
-  /** Most idempotency keys that are remembered at a time; 0 refuses every key. */
+  /** Maximum number of idempotency keys remembered at a time; 0 refuses every key. */
   readonly idempotencyKeysMax: number;
   /** How long a key is remembered from its first use, in milliseconds. @defaultValue 300000 */
   readonly idempotencyWindowMs?: number;
-  /** Milliseconds since 1970: they are kept over a restart. */
+  /** Milliseconds since 1970; they are stored across restarts. */
   readonly now: () => number;
   readonly log?: FileBrokerLog;
-  /** Most bytes of pushes that wait for the disk; more are refused. @defaultValue 64 MiB */
+  /** Maximum size of the pushes that wait for the disk, in bytes; more are refused. @defaultValue 64 MiB */
   readonly waitingBytesMax?: number;
-  /** After how long a commit that does not end lets pushes be refused, in milliseconds. @defaultValue 10000 */
+  /** Pushes are refused once a commit takes longer than this, in milliseconds. @defaultValue 10000 */
   readonly stuckAfterMs?: number;
-  /** How often what is too old is looked for, in milliseconds. @defaultValue 1000 */
+  /** How often expired messages and keys are removed, in milliseconds. @defaultValue 1000 */
   readonly sweepEveryMs?: number;
+  /**
+   * How many channels without a message keep their position. Above it, clients of the channels that
+   * have been empty longest are told that they may have missed something. @defaultValue 100000
+   */
+  readonly emptyChannelsMax?: number;
 }
 
 const WINDOW_MS = 300_000;
 const WAITING_BYTES_MAX = 67_108_864;
 const STUCK_AFTER_MS = 10_000;
 const SWEEP_EVERY_MS = 1000;
+const EMPTY_CHANNELS_MAX = 100_000;
 
 interface Running {
   readonly store: Store;
@@ -55,13 +59,12 @@ interface Running {
 }
 
 /**
- * The broker of one node that keeps its histories, its epoch and its idempotency keys in a
- * directory, over a crash of the process and a loss of power. `publish` settles once the push is
- * on the disk; pushes that come at the same time share one commit (docs/adr/0014-file-broker.md).
+ * The broker of a single node that keeps its histories and idempotency keys in a directory. They
+ * survive a crash of the process and a loss of power. `publish` settles once the push is on disk;
+ * pushes that arrive at the same time share one commit (docs/adr/0014-file-broker.md).
  *
- * Of a channel that keeps no history nothing is written. Its messages still wait their turn behind
- * what is being written, so that a push stays whole and in order; with nothing to wait for they are
- * delivered at once.
+ * Messages of a channel without history are not written. They still wait for earlier pushes that are
+ * being written, so that pushes stay whole and in order. If there are none, they are delivered at once.
  */
 export class FileBroker implements Broker {
   readonly #options: FileBrokerOptions;
@@ -80,7 +83,7 @@ export class FileBroker implements Broker {
       makeDirectory(directory);
       lock = await DirectoryLock.acquire(directory);
       store = await Store.open(directory);
-      const writer = this.#writer(store, await beginIn(store), deliver);
+      const writer = this.#writer(store, await this.#stateOf(store), deliver);
       const every = this.#options.sweepEveryMs ?? SWEEP_EVERY_MS;
       const sweeps = setInterval(() => writer.sweep(), every).unref();
       this.#running = { store, lock, writer, sweeps };
@@ -102,28 +105,57 @@ export class FileBroker implements Broker {
     return this.#started().writer.publish(publication);
   }
 
-  /** There is one node: it gets every message. */
+  /** The only node gets every message. */
   subscribe(): void {}
 
   unsubscribe(): void {}
 
   position(channel: string): string | undefined {
-    const { writer } = this.#started();
-    if (!keepsHistory(this.#options.historyLimits(channel))) return undefined;
-    return formatMessageId(writer.epoch, writer.delivered);
+    return readPosition(channel, this.#readOptions(channel));
   }
 
   history(channel: string, query: HistoryQuery): History {
+    return readHistory(channel, query, this.#readOptions(channel));
+  }
+
+  /**
+   * Runs a sweep now, as happens by itself every `sweepEveryMs`. Resolves once nothing is left to
+   * remove.
+   */
+  async sweep(): Promise<void> {
+    await this.#started().writer.sweepAll();
+  }
+
+  #readOptions(channel: string): ReadOptions {
     const { store, writer } = this.#started();
-    return readHistory(channel, query, {
+    return {
       store,
       limits: this.#options.historyLimits(channel),
       epoch: writer.epoch,
-      delivered: writer.delivered,
-      undelivered: writer.undelivered(channel),
-      forgottenTo: writer.forgottenTo,
+      deliveredTo: writer.deliveredTo(channel),
       now: this.#options.now(),
+    };
+  }
+
+  /** Where the broker stood, or a new beginning. */
+  async #stateOf(store: Store): Promise<BrokerState> {
+    const known = store.readState();
+    if (known === "outdated") {
+      this.#options.log?.info(
+        "the file broker starts with empty histories: those on disk have the ids of an older version",
+      );
+    } else if (known !== undefined && !known.unkept) {
+      return known;
+    }
+    // A channel that kept nothing may keep a history from now on. A client from before must be told
+    // that it missed something, so channels without a record begin a new epoch.
+    const lastChannelId = known === undefined || known === "outdated" ? 0 : known.lastChannelId;
+    const state = { epoch: newEpoch(), lastChannelId, unkept: false };
+    await store.commit(() => {
+      if (known === "outdated") store.clearHistory();
+      store.writeState(state);
     });
+    return state;
   }
 
   #writer(store: Store, state: BrokerState, deliver: Deliver): Writer {
@@ -138,6 +170,7 @@ export class FileBroker implements Broker {
       waitingBytesMax: options.waitingBytesMax ?? WAITING_BYTES_MAX,
       stuckAfterMs: options.stuckAfterMs ?? STUCK_AFTER_MS,
       log: options.log,
+      emptyChannelsMax: options.emptyChannelsMax ?? EMPTY_CHANNELS_MAX,
     });
   }
 
@@ -156,24 +189,6 @@ export class FileBroker implements Broker {
     if (done) await store.close();
     await lock.release();
   }
-}
-
-/** Where the broker stood, or a new beginning. */
-async function beginIn(store: Store): Promise<BrokerState> {
-  const known = store.readState();
-  if (known !== undefined && !known.unkept) return known;
-  // A channel that kept nothing until now may keep a history from now on: what it delivered is
-  // behind no position that can be told from others, so those of channels without a record end here.
-  const sequence = (known?.sequence ?? -1) + 1;
-  const epoch = known?.epoch ?? newEpoch();
-  const forgottenTo = known === undefined ? 0 : sequence;
-  const state = { epoch, sequence, forgottenTo, unkept: false };
-  await store.commit(() => store.writeState(state));
-  return state;
-}
-
-function newEpoch(): string {
-  return BigInt(`0x${randomBytes(10).toString("hex")}`).toString(36);
 }
 
 /** One line. */

@@ -1,6 +1,5 @@
 import type { HistoryLimits, Publication, PublishResult } from "../../domain/broker.js";
 import type { Message } from "../../domain/message.js";
-import { formatMessageId } from "../../domain/message-id.js";
 import {
   ChannelWrites,
   keepsHistory,
@@ -9,7 +8,7 @@ import {
   storedKeys,
 } from "./channel-table.js";
 import { type ClaimOptions, ClaimWrites } from "./claim-table.js";
-import type { BrokerState } from "./records.js";
+import type { BrokerState, ChannelRecord } from "./records.js";
 import type { MessageKey, Store } from "./store.js";
 
 export interface GroupOptions {
@@ -18,35 +17,40 @@ export interface GroupOptions {
   readonly claims: ClaimOptions;
 }
 
-/** What became of a push: what is to be delivered of it, or the answer where nothing is. */
+/** What a push comes to: messages to deliver, or an answer if there are none. */
 export type GroupedPush =
   | { readonly messages: readonly GroupedMessage[]; readonly result?: undefined }
   | { readonly result: PublishResult };
 
 export interface GroupedMessage {
   readonly message: Message;
-  /** Undefined where the channel keeps no history. */
-  readonly sequence: number | undefined;
+  /** Where its delivery counts; undefined if the channel keeps no history. */
+  readonly writes: ChannelWrites | undefined;
+}
+
+interface RemovedChannel {
+  readonly record: ChannelRecord;
+  readonly stored: readonly MessageKey[];
 }
 
 /**
- * Pushes that are committed together: what each comes to, and what is written for all of them.
- * Made over the tables as they are committed; nothing else may be written before it is.
+ * Pushes that are committed together: what each comes to, and what is written for all of them. It is
+ * composed from the committed tables, so nothing else may be written before it is.
  */
 export class Group {
   readonly #options: GroupOptions;
   readonly #now: number;
   readonly #channels = new Map<string, ChannelWrites>();
-  readonly #removed = new Map<string, MessageKey[]>();
+  readonly #removed = new Map<string, RemovedChannel>();
   readonly #unkept = new Set<string>();
   readonly #before: BrokerState;
   #claims: ClaimWrites | undefined;
-  #sequence: number;
+  #lastChannelId: number;
 
   constructor(options: GroupOptions, state: BrokerState, now: number) {
     this.#options = options;
     this.#before = state;
-    this.#sequence = state.sequence;
+    this.#lastChannelId = state.lastChannelId;
     this.#now = now;
   }
 
@@ -60,25 +64,24 @@ export class Group {
     return { messages };
   }
 
-  /** What holds once the group is committed. */
+  /** The state once the group is committed. */
   get state(): BrokerState {
     return {
       ...this.#before,
-      sequence: this.#sequence,
+      lastChannelId: this.#lastChannelId,
       unkept: this.#before.unkept || this.#unkept.size > 0,
     };
   }
 
   /** Whether there is anything to commit. */
   get writes(): boolean {
-    const { sequence, unkept } = this.state;
-    if (sequence > this.#before.sequence || unkept !== this.#before.unkept) return true;
+    if (this.#channels.size > 0 || this.state.unkept !== this.#before.unkept) return true;
     return this.#removed.size > 0 || this.#claims?.isEmpty === false;
   }
 
-  /** How many messages it adds to the channel's history. */
-  added(channel: string): number {
-    return this.#channels.get(channel)?.added ?? 0;
+  /** The channel's newest delivered sequence; undefined if the group does not write to it. */
+  deliveredTo(channel: string): number | undefined {
+    return this.#channels.get(channel)?.deliveredTo;
   }
 
   /** Within `Store.commit`. */
@@ -86,37 +89,43 @@ export class Group {
     const { store } = this.#options;
     store.writeState(this.state);
     for (const channel of this.#channels.values()) channel.write();
-    for (const [channel, stored] of this.#removed) removeChannel(store, channel, stored);
+    for (const [channel, { record, stored }] of this.#removed) {
+      removeChannel(store, channel, record, stored);
+    }
     this.#claims?.write();
   }
 
   #accept(message: Message): GroupedMessage {
     const { channel, event, data } = message;
-    const limits = this.#options.limits(channel);
+    const { store, limits: limitsOf } = this.#options;
+    const limits = limitsOf(channel);
     if (!keepsHistory(limits)) {
       if (!this.#unkept.has(channel)) this.#forget(channel);
-      return { message, sequence: undefined };
+      return { message, writes: undefined };
     }
-    const sequence = ++this.#sequence;
     let writes = this.#channels.get(channel);
     if (writes === undefined) {
-      writes = new ChannelWrites(this.#options.store, channel, limits, sequence);
+      writes = new ChannelWrites(store, channel, limits, () => this.#newRecord());
       this.#channels.set(channel, writes);
     }
-    writes.add({ sequence, acceptedAt: this.#now, event, data: data.text });
-    const id = formatMessageId(this.#before.epoch, sequence);
-    return { message: { ...message, id }, sequence };
+    const id = writes.add({ acceptedAt: this.#now, event, data: data.text });
+    return { message: { ...message, id }, writes };
+  }
+
+  #newRecord(): ChannelRecord {
+    const id = ++this.#lastChannelId;
+    return { id, epoch: this.#before.epoch, trimmedTo: 0, newest: 0, emptySince: undefined };
   }
 
   /**
-   * Of a channel that kept a history when the broker last ran, and does not now, nothing is left:
-   * `unkept` lets the next start count it as forgotten.
+   * Removes a channel that kept a history in an earlier run and does not now: its record would not
+   * know of the messages in between. `unkept` makes the next start choose another epoch.
    */
   #forget(channel: string): void {
     this.#unkept.add(channel);
     const { store } = this.#options;
     const record = readChannel(store, channel);
     if (record === undefined) return;
-    this.#removed.set(channel, [...storedKeys(store, record)]);
+    this.#removed.set(channel, { record, stored: [...storedKeys(store, record)] });
   }
 }

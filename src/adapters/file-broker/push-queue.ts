@@ -4,7 +4,7 @@ import type { Publication, PublishResult } from "../../domain/broker.js";
 export interface Waiting {
   readonly publication: Publication;
   resolve(result: PublishResult): void;
-  reject(error: Error): void;
+  reject(error: unknown): void;
 }
 
 /** Most that is committed together, unless one push alone is more: a commit should not take long. */

@@ -1,39 +1,46 @@
 import { createHash } from "node:crypto";
 
-/** Longest name, in UTF-8 bytes, that is a key as it is; a longer one goes by its hash. */
+/** Longest name, in UTF-8 bytes, that is used as a key itself; a longer one is hashed. */
 const PLAIN_BYTES_MAX = 500;
 const PLAIN = 0;
 const HASHED = 1;
 
-/** The key that a text of any length and any characters has in a table; never that of another text. */
+/** The key of a text in a table, whatever its length and characters. No two texts share a key. */
 export function textKey(text: string): Buffer {
   const bytes = Buffer.from(text);
   if (bytes.length <= PLAIN_BYTES_MAX) return Buffer.concat([Buffer.of(PLAIN), bytes]);
   return Buffer.concat([Buffer.of(HASHED), createHash("sha256").update(bytes).digest()]);
 }
 
-/** What is kept of a channel beside its messages. */
+/** Where a channel stands. Its messages from `trimmedTo + 1` to `newest` are stored. */
 export interface ChannelRecord {
-  /** The sequence that came with its first message: no other channel has or gets it. */
+  /** Names the channel in the other tables; no other channel ever has the same. */
   readonly id: number;
-  /** The sequence of its newest message that is gone; 0 while none is. */
-  trimmedTo: number;
+  readonly epoch: string;
+  /** The sequence of its newest message that is gone; 0 if none is. */
+  readonly trimmedTo: number;
   /** The sequence of its newest message. */
-  newest: number;
-  /** How many messages are stored, up to `newest`. */
-  count: number;
+  readonly newest: number;
+  /** Since when it has no message, in milliseconds; undefined while it has one. */
+  readonly emptySince: number | undefined;
 }
 
-export function encodeChannel({ id, trimmedTo, newest, count }: ChannelRecord): Buffer {
-  return numbers(id, trimmedTo, newest, count);
+const EPOCH_AT = 32;
+
+/** Four numbers of 8 bytes each, then the epoch. */
+export function encodeChannel(record: ChannelRecord): Buffer {
+  const { id, epoch, trimmedTo, newest, emptySince = -1 } = record;
+  return Buffer.concat([numbers(id, trimmedTo, newest, emptySince), Buffer.from(epoch)]);
 }
 
 export function decodeChannel(record: Buffer): ChannelRecord {
+  const emptySince = record.readDoubleBE(24);
   return {
     id: record.readDoubleBE(0),
+    epoch: record.toString("latin1", EPOCH_AT),
     trimmedTo: record.readDoubleBE(8),
     newest: record.readDoubleBE(16),
-    count: record.readDoubleBE(24),
+    emptySince: emptySince < 0 ? undefined : emptySince,
   };
 }
 
@@ -47,7 +54,7 @@ export interface StoredMessage {
   readonly data: string;
 }
 
-/** When it was accepted (8 bytes), how long the event's name is (4), the name, the data. */
+/** When it was accepted (8 bytes), the length of the event's name (4), the name, the data. */
 export function encodeMessage({ acceptedAt, event, data }: StoredMessage): Buffer {
   const eventBytes = Buffer.byteLength(event);
   const record = Buffer.allocUnsafe(MESSAGE_HEAD + eventBytes + Buffer.byteLength(data));
@@ -71,11 +78,11 @@ export function acceptedAt(record: Buffer): number {
   return record.readDoubleBE(0);
 }
 
-/** A key that was used, and for what. */
+/** A used key, and the push it was used for. */
 export interface ClaimRecord {
   readonly fingerprint: string;
   readonly pushId: string;
-  /** Milliseconds; from then on it does not count. */
+  /** Milliseconds; the key is free from then on. */
   readonly endsAt: number;
 }
 
@@ -88,7 +95,7 @@ export function decodeClaim(record: Buffer): ClaimRecord {
   return { endsAt, fingerprint, pushId };
 }
 
-/** Where a claim stands in the order of their ends. */
+/** The key that sorts claims by their ends. */
 export function claimEndKey(endsAt: number, claimKey: Buffer): Buffer {
   return Buffer.concat([numbers(endsAt), claimKey]);
 }
@@ -97,18 +104,17 @@ export function readClaimEnd(key: Buffer): { endsAt: number; claimKey: Buffer } 
   return { endsAt: key.readDoubleBE(0), claimKey: key.subarray(8) };
 }
 
-/** Where the broker as a whole stands. */
+/** The state of the whole broker. */
 export interface BrokerState {
+  /** The epoch of channels without a record. No channel that lost its record ever had it. */
   readonly epoch: string;
-  /** The last that was given to a message. */
-  readonly sequence: number;
-  /** The newest message of all channels of which no record is left. */
-  readonly forgottenTo: number;
-  /** Whether messages were delivered that were not kept since this was last false. */
+  /** The last id that was given to a channel. */
+  readonly lastChannelId: number;
+  /** Whether messages of channels without history were delivered since the start. */
   readonly unkept: boolean;
 }
 
-/** As big-endian doubles, which sort as the numbers do from 0 on. */
+/** As big-endian doubles, which sort like the numbers from 0 on. */
 function numbers(...values: readonly number[]): Buffer {
   const bytes = Buffer.allocUnsafe(values.length * 8);
   for (const [at, value] of values.entries()) bytes.writeDoubleBE(value, at * 8);

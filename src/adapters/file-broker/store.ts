@@ -5,18 +5,21 @@ import type { Database, RootDatabase } from "lmdb";
 import { CommitFailed } from "./commit-failed.js";
 import type { BrokerState } from "./records.js";
 
-const FORMAT = 1;
+const FORMAT = 2;
+/** Its ids counted the messages of all channels together. Idempotency keys were stored as now. */
+const FORMAT_OF_SHARED_IDS = 1;
 const STATE = "state";
 
 /** `[channel id, sequence]` */
 export type MessageKey = [number, number];
-/** `[when to look at it in milliseconds, channel id]` */
+/** `[milliseconds, channel id]` */
 export type DueKey = [number, number];
 
 /**
  * The tables of the file broker, in one LMDB environment (see docs/adr/0014-file-broker.md).
  *
- * Reads see what is committed. Writes are gathered by `commit`; one at a time, by its caller's care.
+ * Reads see what is committed. `commit` collects writes; its caller makes sure that there is one at
+ * a time.
  */
 export class Store {
   readonly #root: RootDatabase<Buffer, string>;
@@ -24,8 +27,10 @@ export class Store {
   /** By the channel's name. */
   readonly channels: Database<Buffer, Buffer>;
   readonly messages: Database<Buffer, MessageKey>;
-  /** When a channel may have something that is too old; its name. */
+  /** By the time at which a channel may have expired messages; the channel's name. */
   readonly due: Database<Buffer, DueKey>;
+  /** By the time since which a channel has no message; the channel's name. */
+  readonly empty: Database<Buffer, DueKey>;
   /** By the idempotency key. */
   readonly claims: Database<Buffer, Buffer>;
   /** The keys of `claims` in the order of their ends; nothing. */
@@ -40,6 +45,7 @@ export class Store {
     this.#meta = table<string>("meta");
     this.messages = table<MessageKey>("messages");
     this.due = table<DueKey>("due");
+    this.empty = table<DueKey>("empty");
     this.channels = binary("channels");
     this.claims = binary("claims");
     this.claimEnds = binary("claim-ends");
@@ -66,13 +72,26 @@ export class Store {
     return store;
   }
 
-  /** Undefined where nothing was ever committed. @throws where it is of another version. */
-  readState(): BrokerState | undefined {
+  /**
+   * Undefined if nothing was ever committed; "outdated" if `clearHistory` must be called, since the
+   * histories are in an older format.
+   *
+   * @throws if the format is not known.
+   */
+  readState(): BrokerState | "outdated" | undefined {
     const record = this.#meta.get(STATE);
     if (record === undefined) return undefined;
     const { format, ...state } = JSON.parse(record.toString()) as BrokerState & { format: number };
+    if (format === FORMAT_OF_SHARED_IDS) return "outdated";
     if (format !== FORMAT) throw new Error(`its format ${format} is not known`);
     return state;
+  }
+
+  /** Removes all channels and messages, and keeps idempotency keys. Only within `commit`. */
+  clearHistory(): void {
+    for (const table of [this.channels, this.messages, this.due, this.empty]) {
+      void table.clearAsync();
+    }
   }
 
   /** Only within `commit`. */
@@ -104,12 +123,20 @@ export class Store {
   }
 
   get claimCount(): number {
-    return (this.claims.getStats() as { entryCount: number }).entryCount;
+    return entryCount(this.claims);
+  }
+
+  get emptyCount(): number {
+    return entryCount(this.empty);
   }
 
   close(): Promise<void> {
     return this.#root.close();
   }
+}
+
+function entryCount(table: { getStats(): object }): number {
+  return (table.getStats() as { entryCount: number }).entryCount;
 }
 
 /** Where the first page says that it is LMDB's, and of which layout: a number each of 4 bytes. */

@@ -4,95 +4,98 @@ import {
   type Publication,
   type PublishResult,
 } from "../../domain/broker.js";
-import type { Message } from "../../domain/message.js";
-import { keepsHistory } from "./channel-table.js";
+import { keepsHistory, readChannel } from "./channel-table.js";
 import { CommitFailed } from "./commit-failed.js";
-import { Group, type GroupedMessage, type GroupedPush, type GroupOptions } from "./group.js";
+import { Group, type GroupedMessage, type GroupedPush } from "./group.js";
 import type { FileBrokerLog } from "./log.js";
 import { PushQueue, type Waiting } from "./push-queue.js";
 import type { BrokerState } from "./records.js";
-import { SweepSlice } from "./sweep.js";
+import { type SweepOptions, SweepSlice } from "./sweep.js";
 
-export interface WriterOptions extends GroupOptions {
+export interface WriterOptions extends SweepOptions {
   readonly state: BrokerState;
   readonly deliver: Deliver;
   /** Milliseconds. */
   readonly now: () => number;
   readonly waitingBytesMax: number;
-  /** After how long a commit that does not end counts as stuck, in milliseconds. */
+  /** How long a commit may take before it counts as stuck, in milliseconds. */
   readonly stuckAfterMs: number;
   readonly log: FileBrokerLog | undefined;
 }
 
+const ACCEPTED: PublishResult = { kind: "accepted" };
+/** Maximum number of channels that are known to have no record. */
+const WITHOUT_RECORD_MAX = 10_000;
+
 /**
- * The one that writes: pushes in groups, each committed and then handed over, and slices of the work
- * in the background between them. One thing at a time, so that each is made over all before it.
+ * The only one that writes: pushes in groups, each committed and then delivered, and slices of the
+ * background work between them. It does one thing at a time, each based on everything before it.
  */
 export class Writer {
   readonly #options: WriterOptions;
   readonly #queue: PushQueue;
   /**
-   * As committed, but for the two numbers: what was given to a message of a commit that failed is
-   * not given again, and what may be forgotten by now counts as forgotten.
+   * As committed, except that a channel id or an epoch of a commit that failed is not used again:
+   * it may be on disk all the same.
    */
   #state: BrokerState;
-  #delivered: number;
-  /** What is being committed or handed over. */
+  /** The group that is being committed or delivered. */
   #group: Group | undefined;
-  readonly #handedOver = new Map<string, number>();
   #work: Promise<void> | undefined;
-  #handsOverNow = false;
+  #deliversNow = false;
   #sweepDue = false;
   #nextSlice: NodeJS.Timeout | undefined;
+  /** Resolved when a sweep has nothing left to do. */
+  #onSwept: (() => void)[] = [];
   #ends = false;
   #failing = false;
   #stuck: BrokerUnavailable | undefined;
   #onStuck = () => {};
   #lastNow = 0;
+  /** Channels without history that have no record from an earlier run. */
+  readonly #withoutRecord = new Set<string>();
 
   constructor(options: WriterOptions) {
     this.#options = options;
     this.#queue = new PushQueue(options.waitingBytesMax);
     this.#state = options.state;
-    this.#delivered = options.state.sequence;
   }
 
+  /** The epoch of channels without a record. */
   get epoch(): string {
     return this.#state.epoch;
   }
 
-  /** The last sequence that was handed over. */
-  get delivered(): number {
-    return this.#delivered;
-  }
-
-  get forgottenTo(): number {
-    return this.#state.forgottenTo;
-  }
-
-  /** How many messages of the channel are being committed, or committed and not handed over. */
-  undelivered(channel: string): number {
-    return (this.#group?.added(channel) ?? 0) - (this.#handedOver.get(channel) ?? 0);
+  /** The channel's newest delivered sequence, if more may be committed; undefined if all are delivered. */
+  deliveredTo(channel: string): number | undefined {
+    return this.#group?.deliveredTo(channel);
   }
 
   /** @throws {BrokerUnavailable} */
   publish(publication: Publication): PublishResult | Promise<PublishResult> {
     if (this.#stuck !== undefined) throw this.#stuck;
-    if (this.#needsNoTurn(publication)) return this.#handOverNow(publication);
+    if (this.#needsNoTurn(publication)) return this.#deliverNow(publication);
     const result = this.#queue.push(publication);
     if (result === undefined) throw new BrokerUnavailable("too many pushes wait for the disk");
     this.#begin();
     return result;
   }
 
-  /** Begins to look for what is too old. */
+  /** Starts to remove what is too old. */
   sweep(): void {
     clearTimeout(this.#nextSlice);
     this.#sweepDue = true;
     this.#begin();
   }
 
-  /** Resolves once all that was asked for is done; `false` at once where the disk does not answer. */
+  /** Resolves once a sweep finds nothing left to do, or fails. */
+  sweepAll(): Promise<void> {
+    const swept = new Promise<void>((resolve) => this.#onSwept.push(resolve));
+    this.sweep();
+    return swept;
+  }
+
+  /** Resolves once everything in progress is done; with `false` at once if the disk does not answer. */
   async done(): Promise<boolean> {
     this.#ends = true;
     clearTimeout(this.#nextSlice);
@@ -100,19 +103,20 @@ export class Writer {
       if (this.#stuck !== undefined) return false;
       await Promise.race([this.#work, new Promise<void>((resolve) => (this.#onStuck = resolve))]);
     }
+    this.#swept();
     return true;
   }
 
   /**
-   * The pushes of this turn of the event loop share the first commit, those that come while it is
-   * under way the next one.
+   * The pushes of this turn of the event loop share the first commit; those that arrive during a
+   * commit share the next one.
    */
   #begin(): void {
     this.#work ??= new Promise<void>((resolve) => setImmediate(resolve))
       .then(() => this.#turns())
       .finally(() => {
         this.#work = undefined;
-        if (!this.#queue.isEmpty) this.#begin();
+        if (!this.#queue.isEmpty || this.#sweepDue) this.#begin();
       });
   }
 
@@ -140,47 +144,60 @@ export class Writer {
       return;
     }
     if (group.writes) this.#succeeded(group.state);
-    const results = pushes.map((push, at) => this.#resultOf(push, waiting[at]));
+    const settle = pushes.map((push, at) => this.#settled(push, waiting[at] as Waiting));
     this.#group = undefined;
-    this.#handedOver.clear();
-    for (const [at, result] of results.entries()) waiting[at]?.resolve(result);
+    for (const each of settle) each();
   }
 
-  #resultOf(push: GroupedPush, waiting: Waiting | undefined): PublishResult {
-    if (push.result !== undefined) return push.result;
-    const pushId = waiting?.publication.pushId;
-    let deliveries = 0;
-    for (const message of push.messages) deliveries += this.#handOver(message, pushId);
-    return { kind: "accepted", deliveries };
+  /** Delivers the push. @returns tells its caller, to be called after all pushes are delivered. */
+  #settled(push: GroupedPush, { publication, resolve, reject }: Waiting): () => void {
+    const { result } = push;
+    if (result !== undefined) return () => resolve(result);
+    const errors: unknown[] = [];
+    for (const grouped of push.messages) this.#deliver(grouped, publication.pushId, errors);
+    if (errors.length === 0) return () => resolve(ACCEPTED);
+    return () => reject(errors[0]);
   }
 
-  #handOver({ message, sequence }: GroupedMessage, pushId: string | undefined): number {
-    if (sequence !== undefined) {
-      const { channel } = message;
-      this.#delivered = sequence;
-      this.#handedOver.set(channel, (this.#handedOver.get(channel) ?? 0) + 1);
-    }
-    return this.#options.deliver(message, pushId);
-  }
-
-  /** Nothing to write, and nothing to wait for. */
-  #needsNoTurn({ push, idempotency }: Publication): boolean {
-    if (this.#work !== undefined || this.#handsOverNow || idempotency !== undefined) return false;
-    // That there was such a message is written before the first one.
-    if (!this.#state.unkept) return false;
-    return push.channels.every((channel) => !keepsHistory(this.#options.limits(channel)));
-  }
-
-  #handOverNow({ push, pushId }: Publication): PublishResult {
-    this.#handsOverNow = true;
+  /** @param errors gets what `deliver` throws against its promise: the push's caller must know. */
+  #deliver({ message, writes }: GroupedMessage, pushId: string, errors: unknown[]): void {
+    if (writes !== undefined) writes.delivered++;
     try {
-      const messages: Message[] = push.channels.map((channel) => push.message(channel));
-      let deliveries = 0;
-      for (const message of messages) deliveries += this.#options.deliver(message, pushId);
-      return { kind: "accepted", deliveries };
-    } finally {
-      this.#handsOverNow = false;
+      this.#options.deliver(message, pushId);
+    } catch (error) {
+      errors.push(error);
     }
+  }
+
+  /** Whether there is nothing to write, and nothing to wait for. */
+  #needsNoTurn({ push, idempotency }: Publication): boolean {
+    if (this.#work !== undefined || this.#deliversNow || idempotency !== undefined) return false;
+    // The state must say that there was such a message before the first one is delivered.
+    if (!this.#state.unkept) return false;
+    return push.channels.every(
+      (channel) => !keepsHistory(this.#options.limits(channel)) && this.#hasNoRecord(channel),
+    );
+  }
+
+  /** A record from a run in which the channel kept a history must be removed first. */
+  #hasNoRecord(channel: string): boolean {
+    const known = this.#withoutRecord;
+    if (known.has(channel)) return true;
+    if (readChannel(this.#options.store, channel) !== undefined) return false;
+    if (known.size >= WITHOUT_RECORD_MAX) known.clear();
+    known.add(channel);
+    return true;
+  }
+
+  #deliverNow({ push, pushId }: Publication): PublishResult {
+    const errors: unknown[] = [];
+    this.#deliversNow = true;
+    for (const channel of push.channels) {
+      this.#deliver({ message: push.message(channel), writes: undefined }, pushId, errors);
+    }
+    this.#deliversNow = false;
+    if (errors.length > 0) throw errors[0];
+    return ACCEPTED;
   }
 
   async #sweep(): Promise<void> {
@@ -188,20 +205,27 @@ export class Writer {
     const beganAt = performance.now();
     try {
       const slice = new SweepSlice(this.#options, this.#state, this.#now());
-      if (slice.isEmpty) return;
+      if (slice.isEmpty) return this.#swept();
       this.#raise(slice.state);
       await this.#commit(() => slice.write());
       this.#succeeded(slice.state);
-      if (!slice.more || this.#ends) return;
-      // As long for the pushes as for the slice, which they wait for.
+      if (this.#ends) return;
+      // Somebody waits until nothing is left; a slice may also have made work for the next one.
+      if (!slice.more && this.#onSwept.length === 0) return;
+      // Pushes wait for a slice, so they get as much time as the slice took.
       const pause = performance.now() - beganAt;
       this.#nextSlice = setTimeout(() => this.sweep(), pause).unref();
     } catch (error) {
       this.#failed(error);
+      this.#swept();
     }
   }
 
-  /** While a commit is stuck its pushes wait, for it may still come about; all others are refused. */
+  #swept(): void {
+    for (const resolve of this.#onSwept.splice(0)) resolve();
+  }
+
+  /** While a commit is stuck its own pushes wait, since it may still succeed; all others are refused. */
   async #commit(write: () => void): Promise<void> {
     const timer = setTimeout(() => {
       this.#stuck = this.#failed(new CommitFailed("the disk does not answer"));
@@ -216,8 +240,8 @@ export class Writer {
     }
   }
 
-  #raise({ sequence, forgottenTo }: BrokerState): void {
-    this.#state = { ...this.#state, sequence, forgottenTo };
+  #raise({ epoch, lastChannelId }: BrokerState): void {
+    this.#state = { ...this.#state, epoch, lastChannelId };
   }
 
   #succeeded(state: BrokerState): void {
@@ -234,7 +258,7 @@ export class Writer {
     return new BrokerUnavailable(line);
   }
 
-  /** A clock that is set back lets nothing become younger than what came before it. */
+  /** Monotonic: if the clock is set back, no message becomes younger than those before it. */
   #now(): number {
     this.#lastNow = Math.max(this.#lastNow, this.#options.now());
     return this.#lastNow;

@@ -1,5 +1,5 @@
 import { Json } from "../../domain/json.js";
-import { type Cut, JsonScanner, OPEN_BRACE, OPEN_BRACKET } from "../../domain/json-scanner.js";
+import { JsonScanner, OPEN_BRACE, OPEN_BRACKET } from "../../domain/json-scanner.js";
 import { PushInputReader, type PushInputResult } from "../../domain/push-input.js";
 import { MalformedRequest } from "./malformed-request.js";
 
@@ -16,11 +16,10 @@ export type Batch =
   | { readonly ok: false; readonly message: string };
 
 /**
- * @param cut as `JsonScanner` takes it
  * @throws {MalformedRequest} where the text is not JSON.
  */
-export function readBatch(text: string, pushesMax: number, cut?: Cut): Batch {
-  const { pushes, count, dryRun } = membersOf(text, pushesMax, cut);
+export function readBatch(text: string, pushesMax: number): Batch {
+  const { pushes, count, dryRun } = membersOf(text, pushesMax);
   if (pushes === undefined) {
     return { ok: false, message: 'A batch is an object with an array "pushes".' };
   }
@@ -38,10 +37,10 @@ interface BatchMembers {
   dryRun?: unknown;
 }
 
-function membersOf(text: string, pushesMax: number, cut: Cut | undefined): BatchMembers {
+function membersOf(text: string, pushesMax: number): BatchMembers {
   const members: BatchMembers = { count: 0 };
   if (text === "") return members;
-  const scanner = new JsonScanner(text, cut);
+  const scanner = new JsonScanner(text);
   const seen = new Set<string>();
   try {
     scanner.skipBlanks();

@@ -22,8 +22,8 @@ export class BatchLane extends PlainLane {
   }
 
   protected override settle(request: PlainRequest): MaybePromise<PushAnswer> {
-    const { text, cut } = jsonText(request.body);
-    return answerBatch(this.#desk, readBatch(text, this.#pushesMax, cut), {
+    const text = jsonText(request.body);
+    return answerBatch(this.#desk, readBatch(text, this.#pushesMax), {
       text,
       idempotencyKey: request.headers["idempotency-key"],
       querystring: "",

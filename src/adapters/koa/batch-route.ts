@@ -11,8 +11,8 @@ export function batchRoute(desk: BatchDesk, limits: BatchLimits): Koa.Middleware
   return [
     ...pushBody(limits),
     async (ctx) => {
-      const { text, cut } = readJsonText(ctx);
-      const batch = readBatch(text, limits.pushesMax, cut);
+      const text = readJsonText(ctx);
+      const batch = readBatch(text, limits.pushesMax);
       if (!acceptsJson(ctx)) return;
       // To ask Koa for its head once for each push would cost more than the push.
       const request = new HttpAuthRequest(ctx, {});

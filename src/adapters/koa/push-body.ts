@@ -4,7 +4,6 @@ import type Koa from "koa";
 import bodyParser from "koa-bodyparser";
 import qs from "qs";
 import { Json } from "../../domain/json.js";
-import type { Cut } from "../../domain/json-scanner.js";
 import type { PushInput } from "../../domain/push.js";
 import { parsePushInput } from "../../domain/push-input.js";
 import { MalformedRequest } from "./malformed-request.js";
@@ -151,31 +150,21 @@ function bodyInput(ctx: Koa.Context): ReadPush {
 
 /** @throws {MalformedRequest} where the bytes are no JSON in UTF-8. */
 export function readJsonPush(body: Buffer): ReadPush {
-  const { text, cut } = jsonText(body);
-  const result = parsePushInput(text, cut);
+  const result = parsePushInput(jsonText(body));
   if (!result.ok) throw new MalformedRequest(result.message);
   return result;
 }
 
-export interface JsonText {
-  readonly text: string;
-  /** Makes parts of it that are strings of their own, where that is cheap. */
-  readonly cut?: Cut;
-}
-
 /** A body that must be JSON, as text; empty where there is none. */
-export function readJsonText(ctx: Koa.Context): JsonText {
+export function readJsonText(ctx: Koa.Context): string {
   if (bodyKind(ctx) === "form") ctx.throw(415, "The request body must be application/json.");
   const body: unknown = ctx.request.body;
-  return Buffer.isBuffer(body) ? jsonText(body) : { text: "" };
+  return Buffer.isBuffer(body) ? jsonText(body) : "";
 }
 
 /** @throws {MalformedRequest} where the bytes are not UTF-8. */
-export function jsonText(body: Buffer): JsonText {
-  if (!isAscii(body)) return { text: utf8Text(body) };
-  // A byte, a character: what is cut out of the body is no part of the text.
-  const cut: Cut = (start, end) => body.toString("latin1", start, end);
-  return { text: body.toString("latin1"), cut };
+export function jsonText(body: Buffer): string {
+  return isAscii(body) ? body.toString("latin1") : utf8Text(body);
 }
 
 /** @throws {MalformedRequest} where the bytes are not UTF-8. */

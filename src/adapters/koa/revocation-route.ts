@@ -25,7 +25,7 @@ export function revocationRoute(desk: RevocationDesk, log: ErrorLog): Koa.Middle
   return [
     ...pushBody({ bodyBytesMax: BODY_BYTES_MAX }),
     async (ctx) => {
-      const json = parse(readJsonText(ctx).text);
+      const json = parse(readJsonText(ctx));
       if (!(await mayOperate(ctx, desk.policy, "operate"))) return;
       const read = revocationInput(json);
       if (!read.ok) {

@@ -17,40 +17,48 @@ import { andThen } from "../../domain/maybe-promise.js";
 import type { Message } from "../../domain/message.js";
 import { formatMessageId, parseMessageId } from "../../domain/message-id.js";
 import type { Push } from "../../domain/push.js";
+import type { ChannelLog } from "./channel-log.js";
 import { ChannelLogs } from "./channel-logs.js";
-import { OwnNames, ownBytes, ownText } from "./own-text.js";
+import { OwnNames, ownText } from "./own-text.js";
 
 export interface MemoryBrokerOptions {
-  /** Asked when a channel's log is made, and at each message of a channel that has none. */
+  /** Called when a channel's log is created, and for each message of a channel without one. */
   readonly historyLimits: (channel: string) => HistoryLimits;
-  /** Most memory for all that is kept of all channels, in bytes, by an estimate on the safe side. */
+  /** Memory for the history of all channels, in bytes; a conservative estimate is held against it. */
   readonly memoryBytesMax: number;
-  /** Most idempotency keys that are remembered at a time; 0 refuses every key. */
+  /** Maximum number of idempotency keys remembered at a time; 0 refuses every key. */
   readonly idempotencyKeysMax: number;
   /** How long a key is remembered, in milliseconds. @defaultValue 300000 */
   readonly idempotencyWindowMs?: number;
   /** Milliseconds; should not go back. */
   readonly now: () => number;
   /**
-   * Names what this broker gives from its start on, unlike any before it: 1 to 32 of `0-9a-z`.
+   * Makes an epoch, different from all before it: 1 to 32 of `0-9a-z`. Called at the start, and
+   * whenever positions had to be forgotten.
    *
    * @defaultValue 12 random hexadecimal digits
    */
   readonly newEpoch?: () => string;
 }
 
-/** How often what is too old is looked for, and in how many channels at a time. */
+/** How often messages that are too old are looked for, and in how many channels at a time. */
 const SWEEP_MS = 250;
 const SWEEP_LOGS = 2000;
 
 const NO_HISTORY: History = { position: undefined, recovered: true, messages: [] };
 const UNKNOWN: History = { position: undefined, recovered: false, messages: [] };
 
+interface Running {
+  readonly deliver: Deliver;
+  readonly logs: ChannelLogs;
+  readonly sweeping: NodeJS.Timeout;
+}
+
 /**
- * The broker of one node that keeps all in memory: a push is delivered within `publish`, and what is
- * kept ends with the process.
+ * The broker of a single node that keeps everything in memory. It answers at once and delivers a push
+ * within `publish`. The history ends with the process.
  *
- * A message that takes more memory than there is for all is delivered, and not kept.
+ * A message that needs more memory than the whole budget is delivered, but not kept.
  */
 export class MemoryBroker implements Broker {
   readonly #historyLimits: MemoryBrokerOptions["historyLimits"];
@@ -58,12 +66,7 @@ export class MemoryBroker implements Broker {
   readonly #now: () => number;
   readonly #keys: IdempotencyStore<string>;
   readonly #newEpoch: () => string;
-  #epoch = "";
-  /** Of the newest message that is kept, or was. */
-  #sequence = 0;
-  #logs: ChannelLogs;
-  #deliver: Deliver | undefined;
-  #sweeping: NodeJS.Timeout | undefined;
+  #running: Running | undefined;
   #isDelivering = false;
   /** Accepted while another push is being delivered. */
   readonly #waiting: Publication[] = [];
@@ -81,41 +84,39 @@ export class MemoryBroker implements Broker {
         : { windowMs: options.idempotencyWindowMs }),
     });
     this.#newEpoch = options.newEpoch ?? (() => randomBytes(6).toString("hex"));
-    this.#logs = new ChannelLogs(options.memoryBytesMax);
   }
 
-  /** What is kept takes so much memory, by the estimate that the budget goes by. */
+  /** The estimated memory of the history, in bytes, as it is held against the budget. */
   get memoryBytes(): number {
-    return this.#logs.bytes;
+    return this.#running?.logs.bytes ?? 0;
   }
 
-  /** @throws {BrokerError} where `newEpoch` names none. */
+  /** @throws {BrokerError} if `newEpoch` returns an invalid epoch. */
   start(deliver: Deliver): void {
-    this.#epoch = this.#newEpoch();
-    if (parseMessageId(this.#position()) === undefined) {
+    const logs = new ChannelLogs(this.#memoryBytesMax, this.#newEpoch);
+    if (parseMessageId(positionIn(logs, "")) === undefined) {
       throw new BrokerError("the epoch of a broker must be 1 to 32 of 0-9a-z");
     }
-    this.#deliver = deliver;
-    this.#sweeping = setInterval(() => this.#logs.sweep(this.#now(), SWEEP_LOGS), SWEEP_MS);
-    this.#sweeping.unref();
+    const sweeping = setInterval(() => logs.sweep(this.#now(), SWEEP_LOGS), SWEEP_MS);
+    sweeping.unref();
+    this.#running = { deliver, logs, sweeping };
   }
 
   stop(): void {
-    clearInterval(this.#sweeping);
-    this.#deliver = undefined;
-    this.#logs = new ChannelLogs(this.#memoryBytesMax);
+    clearInterval(this.#running?.sweeping);
+    this.#running = undefined;
   }
 
   publish(publication: Publication): MaybePromise<PublishResult> {
     const { pushId, idempotency } = publication;
-    const deliver = this.#deliver;
-    if (deliver === undefined) throw new BrokerUnavailable("the broker is not running");
-    if (idempotency === undefined) return this.#accept(publication, deliver);
+    const running = this.#running;
+    if (running === undefined) throw new BrokerUnavailable("the broker is not running");
+    if (idempotency === undefined) return this.#accept(publication, running);
     const { key, fingerprint } = idempotency;
-    // The key is known before the push is delivered, to a repeat from within that too.
+    // The key is claimed before delivery, so that a repeat published during the delivery is known.
     const claimed = this.#keys.claim(key, fingerprint, () => pushId);
     return andThen(claimed, (claim): PublishResult => {
-      if (claim.kind === "first") return this.#accept(publication, deliver);
+      if (claim.kind === "first") return this.#accept(publication, running);
       return claim.kind === "repeated" ? { kind: "repeated", pushId: claim.value } : claim;
     });
   }
@@ -125,118 +126,124 @@ export class MemoryBroker implements Broker {
   unsubscribe(): void {}
 
   position(channel: string): string | undefined {
-    return this.#deliver !== undefined && this.#keeps(channel) ? this.#position() : undefined;
+    const running = this.#running;
+    if (running === undefined || !this.#keeps(channel, running.logs)) return undefined;
+    return positionIn(running.logs, channel);
   }
 
   history(channel: string, { since, limit = Number.POSITIVE_INFINITY }: HistoryQuery): History {
-    if (this.#deliver === undefined || !this.#keeps(channel)) {
+    const logs = this.#running?.logs;
+    if (logs === undefined || !this.#keeps(channel, logs)) {
       return since === undefined ? NO_HISTORY : UNKNOWN;
     }
-    const position = this.#position();
-    // Before `trimmedTo` is asked: it rises with what is too old.
-    const log = this.#logs.read(channel, this.#now());
+    const log = logs.read(channel, this.#now());
+    const { epoch, newest } = log ?? logs.position(channel);
+    const position = formatMessageId(epoch, newest);
     let from = 0;
     if (since !== undefined) {
       const id = parseMessageId(since);
-      if (id === undefined || id.epoch !== this.#epoch || id.sequence > this.#sequence) {
+      const trimmedTo = log?.trimmedTo ?? newest;
+      if (id?.epoch !== epoch || id.sequence < trimmedTo || id.sequence > newest) {
         return { ...UNKNOWN, position };
       }
       from = id.sequence;
-      if (from < this.#logs.trimmedTo(channel)) return { ...UNKNOWN, position };
     }
-    const entries = log?.behind(from, limit) ?? [];
-    const messages = entries.map(({ sequence, event, data }) =>
-      this.#message(channel, sequence, event, Json.again(data)),
-    );
+    const entries = log?.after(from, limit) ?? [];
+    const messages = entries.map(({ sequence, event, data }) => ({
+      channel,
+      event,
+      data: Json.trusted(data),
+      id: formatMessageId(epoch, sequence),
+    }));
     return { position, recovered: true, messages };
   }
 
-  #accept(publication: Publication, deliver: Deliver): PublishResult {
+  #accept(publication: Publication, running: Running): PublishResult {
     if (this.#isDelivering) {
       this.#waiting.push(publication);
-      return { kind: "accepted", deliveries: 0 };
+      return ACCEPTED;
     }
     const errors: unknown[] = [];
-    let deliveries = 0;
     this.#isDelivering = true;
     try {
-      deliveries = this.#deliverEach(publication, deliver, errors);
+      this.#deliverEach(publication, running, errors);
       for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-        this.#deliverEach(next, deliver, errors);
+        this.#deliverEach(next, running, errors);
       }
     } finally {
       this.#isDelivering = false;
     }
-    // Against `deliver`'s promise. The push is accepted all the same, but whoever made it must know.
+    // `deliver` broke its promise. The push is accepted all the same, but its caller must know.
     if (errors.length > 0) throw errors[0];
-    return { kind: "accepted", deliveries };
+    return ACCEPTED;
   }
 
-  #deliverEach({ pushId, push }: Publication, deliver: Deliver, errors: unknown[]): number {
-    let deliveries = 0;
+  #deliverEach({ pushId, push }: Publication, running: Running, errors: unknown[]): void {
+    const { deliver, logs } = running;
     let kept: Kept | undefined;
     for (const channel of push.channels) {
-      const log = this.#logs.get(channel) ?? this.#newLog(channel);
+      const log = logs.get(channel) ?? this.#newLog(channel, logs);
       let message: Message;
       if (log === undefined) {
         message = push.message(channel);
       } else {
         kept ??= this.#kept(push);
-        const { event, data, bytes } = kept;
-        const sequence = ++this.#sequence;
-        this.#logs.append(log, { sequence, at: kept.at, event, data: data.text, bytes });
-        // With the texts that are kept: whoever keeps some too need not have them twice.
-        message = this.#message(log.channel, sequence, event, data);
+        const sequence = logs.append(log, kept.entry);
+        const id = formatMessageId(log.epoch, sequence);
+        // Made of the texts that are kept, so that others who keep some share them.
+        message = { channel: log.channel, event: kept.entry.event, data: kept.data, id };
       }
       try {
-        deliveries += deliver(message, pushId);
+        deliver(message, pushId);
       } catch (error) {
         errors.push(error);
       }
     }
-    return deliveries;
   }
 
   #kept(push: Push): Kept {
     const event = this.#events.of(push.event);
-    const { text } = push.data;
-    const isOwn = push.data.isOwn;
-    const own = isOwn ? { text, bytes: ownBytes(text) } : ownText(text);
+    const data = ownText(push.data.text);
     return {
-      at: this.#now(),
-      event: event.text,
-      data: isOwn ? push.data : push.data.over(own.text),
-      // The data is one for all channels, and counts in each: it is there until the last one drops it.
-      bytes: event.bytes + own.bytes,
+      data: Json.trusted(data.text),
+      // The data is shared, and counts in every channel: it stays until the last one drops it.
+      entry: {
+        at: this.#now(),
+        event: event.text,
+        data: data.text,
+        bytes: event.bytes + data.bytes,
+      },
     };
   }
 
-  #newLog(channel: string) {
+  #newLog(channel: string, logs: ChannelLogs): ChannelLog | undefined {
     const limits = this.#historyLimits(channel);
-    return keepsAny(limits) ? this.#logs.open(channel, limits) : undefined;
+    return keepsHistory(limits) ? logs.open(channel, limits) : undefined;
   }
 
-  #keeps(channel: string): boolean {
-    return keepsAny(this.#logs.get(channel)?.limits ?? this.#historyLimits(channel));
-  }
-
-  #position(): string {
-    return formatMessageId(this.#epoch, this.#sequence);
-  }
-
-  #message(channel: string, sequence: number, event: string, data: Json): Message {
-    return { channel, event, data, id: formatMessageId(this.#epoch, sequence) };
+  #keeps(channel: string, logs: ChannelLogs): boolean {
+    return keepsHistory(logs.get(channel)?.limits ?? this.#historyLimits(channel));
   }
 }
 
-/** What the logs of all channels of a push keep of it. */
+const ACCEPTED: PublishResult = { kind: "accepted" };
+
+/** What the logs of a push's channels keep of it. */
 interface Kept {
-  readonly at: number;
-  readonly event: string;
   readonly data: Json;
-  readonly bytes: number;
+  readonly entry: {
+    readonly at: number;
+    readonly event: string;
+    readonly data: string;
+    readonly bytes: number;
+  };
 }
 
-function keepsAny({ size, ttl }: HistoryLimits): boolean {
+function positionIn(logs: ChannelLogs, channel: string): string {
+  const { epoch, newest } = logs.position(channel);
+  return formatMessageId(epoch, newest);
+}
+
+function keepsHistory({ size, ttl }: HistoryLimits): boolean {
   return size > 0 && ttl > 0;
 }

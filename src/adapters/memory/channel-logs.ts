@@ -1,12 +1,12 @@
 import type { HistoryLimits } from "../../domain/broker.js";
-import { ChannelLog, type LogEntry } from "./channel-log.js";
+import { ChannelLog, type ChannelPosition, type NewEntry } from "./channel-log.js";
 import { GoneChannels } from "./gone-channels.js";
 import { UseOrder } from "./use-order.js";
 
 /**
- * The logs of all channels in one budget of memory. Where it is used up, the logs of the channels
- * go whose last push or read is the longest ago, each as a whole: a channel that nobody uses keeps
- * nothing, rather than every channel a little.
+ * The logs of all channels within one memory budget. If it is used up, whole logs are dropped, least
+ * recently pushed to or read first: an unused channel keeps nothing, rather than every channel a
+ * little.
  */
 export class ChannelLogs {
   readonly #logs = new Map<string, ChannelLog>();
@@ -18,12 +18,13 @@ export class ChannelLogs {
   /** How far the sweep has come. */
   #swept: Iterator<ChannelLog> | undefined;
 
-  constructor(bytesMax: number) {
+  /** @param newEpoch never returns the same epoch twice. */
+  constructor(bytesMax: number, newEpoch: () => string) {
     this.#bytesMax = bytesMax;
-    this.#gone = new GoneChannels(bytesMax / 8);
+    this.#gone = new GoneChannels(newEpoch, bytesMax / 8);
   }
 
-  /** What all takes in memory, by estimate. Never above the budget between two calls. */
+  /** The estimated memory of everything. Never above the budget between two calls. */
   get bytes(): number {
     return this.#bytes + this.#gone.bytes;
   }
@@ -36,7 +37,7 @@ export class ChannelLogs {
     return this.#logs.get(channel);
   }
 
-  /** Makes the log of a channel that has none. It is to be appended to at once. */
+  /** Makes the log of a channel that has none. Append to it at once. */
   open(channel: string, limits: HistoryLimits): ChannelLog {
     const log = new ChannelLog(channel, limits, this.#gone.take(channel));
     this.#logs.set(log.channel, log);
@@ -44,16 +45,18 @@ export class ChannelLogs {
     return log;
   }
 
-  append(log: ChannelLog, entry: LogEntry): void {
+  /** @returns the sequence of the message. */
+  append(log: ChannelLog, entry: NewEntry): number {
     this.#order.use(log);
     const before = log.bytes;
     log.expire(entry.at);
-    log.append(entry);
+    const sequence = log.append(entry);
     this.#bytes += log.bytes - before;
     if (this.bytes > this.#bytesMax) this.#makeRoom(log);
+    return sequence;
   }
 
-  /** The channel's log, if it has one, without what is too old. */
+  /** The channel's log, if it has one, without messages that are too old. */
   read(channel: string, now: number): ChannelLog | undefined {
     const log = this.#logs.get(channel);
     if (log === undefined) return undefined;
@@ -63,12 +66,12 @@ export class ChannelLogs {
     return log;
   }
 
-  /** No message of the channel behind this one is gone. */
-  trimmedTo(channel: string): number {
-    return this.#logs.get(channel)?.trimmedTo ?? this.#gone.newest(channel);
+  /** Where the channel stands, whether it has a log or not. */
+  position(channel: string): ChannelPosition {
+    return this.#logs.get(channel) ?? this.#gone.position(channel);
   }
 
-  /** Drops what is too old in the next `max` logs; a later call goes on behind them. */
+  /** Drops what is too old in the next `max` logs; a later call continues after them. */
   sweep(now: number, max: number): void {
     for (let seen = 0; seen < max; seen++) {
       this.#swept ??= this.#logs.values();
@@ -98,7 +101,7 @@ export class ChannelLogs {
         this.#bytes += kept.bytes - before;
       } else {
         this.#gone.shrink(Math.max(0, this.#bytesMax - this.#bytes));
-        // A message that is larger than all of the budget.
+        // The message alone is larger than the budget.
         if (this.bytes > this.#bytesMax) this.#drop(kept);
       }
     }
@@ -108,6 +111,6 @@ export class ChannelLogs {
     this.#order.remove(log);
     this.#logs.delete(log.channel);
     this.#bytes -= log.bytes;
-    this.#gone.add(log.channel, log.newest);
+    this.#gone.add(log.channel, log);
   }
 }

@@ -1,41 +1,49 @@
-import { PART_LENGTH_MIN } from "../../domain/json-scanner.js";
-
-/** A string's header, and what its length is rounded up to. */
+/** The header of a string and what its length is rounded up to. */
 const STRING_BYTES = 24;
+/** V8 copies a slice that is shorter than this; a longer one refers to the string it was cut from. */
+const REFERRING_LENGTH_MIN = 13;
+
+/** Copies go through this buffer: a buffer for each copy costs as much again as the copy. */
+const scratch = Buffer.allocUnsafeSlow(65_536);
+/** UTF-8 takes at most three bytes for a UTF-16 code unit. */
+const SCRATCH_LENGTH_MAX = Math.floor(scratch.length / 3);
 
 export interface OwnText {
   readonly text: string;
-  /** What it takes in memory; for a short one that is not ASCII at most that. */
+  /** What it takes in memory; an upper bound for a short text. */
   readonly bytes: number;
 }
 
 /**
- * The same text in memory of its own.
+ * A copy of the text that refers to no other string.
  *
- * A string that was cut out of another one keeps all of that alive: ten bytes of `data` a whole
- * batch's body, which no budget would know of.
+ * A string that was cut from another one keeps that one alive: ten bytes of `data` would keep the
+ * body of a whole batch, which no budget would know of.
  */
 export function ownText(text: string): OwnText {
-  if (text.length < PART_LENGTH_MIN) return { text, bytes: STRING_BYTES + 2 * text.length };
-  // Not by UTF-8: that would change lone surrogates.
-  const encoding = isAscii(text) ? "latin1" : "utf16le";
-  return { text: Buffer.from(text, encoding).toString(encoding), bytes: ownBytes(text) };
+  const { length } = text;
+  if (length < REFERRING_LENGTH_MIN) return { text, bytes: STRING_BYTES + 2 * length };
+  if (length <= SCRATCH_LENGTH_MAX) {
+    // One byte per code unit means ASCII only, and ASCII is the same in Latin-1.
+    if (scratch.write(text, 0, "utf8") === length) {
+      return { text: scratch.toString("latin1", 0, length), bytes: STRING_BYTES + length };
+    }
+  } else if (Buffer.byteLength(text) === length) {
+    return { text: copy(text, "latin1"), bytes: STRING_BYTES + length };
+  }
+  // Not through UTF-8, which would change lone surrogates.
+  return { text: copy(text, "utf16le"), bytes: STRING_BYTES + 2 * length };
 }
 
-/** What the text takes in memory that is its own, by the same estimate. */
-export function ownBytes(text: string): number {
-  return STRING_BYTES + (isAscii(text) ? text.length : 2 * text.length);
+function copy(text: string, encoding: "latin1" | "utf16le"): string {
+  return Buffer.from(text, encoding).toString(encoding);
 }
 
-function isAscii(text: string): boolean {
-  return Buffer.byteLength(text) === text.length;
-}
-
-/** Most names that are remembered at a time, and the most characters of one: some 100 kB. */
+/** Maximum number of names that are remembered, and maximum length of one: about 100 kB. */
 const NAMES_MAX = 256;
 const NAME_LENGTH_MAX = 200;
 
-/** Own texts for names of which the same few come again and again, each made once. */
+/** Makes own texts of names that recur, one copy each. */
 export class OwnNames {
   readonly #known = new Map<string, OwnText>();
 

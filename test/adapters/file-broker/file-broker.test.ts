@@ -4,6 +4,7 @@ import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { FileBroker } from "../../../src/adapters/file-broker/file-broker.js";
+import type { BrokerState } from "../../../src/adapters/file-broker/records.js";
 import { Store } from "../../../src/adapters/file-broker/store.js";
 import { BrokerError, BrokerUnavailable } from "../../../src/domain/broker.js";
 import { parseMessageId } from "../../../src/domain/message-id.js";
@@ -83,29 +84,30 @@ describe("FileBroker", () => {
       const directory = testDirectory();
       await (await startNode(directory)).broker.stop();
       const store = await Store.open(directory);
-      const state = { epoch: "e", sequence: 1, forgottenTo: 0, unkept: false, format: 2 };
+      const state = { epoch: "e", lastChannelId: 1, unkept: false, format: 3 };
       await store.commit(() => store.writeState(state));
       await store.close();
-      expect(await refusal(directory)).toMatch(/: its format 2 is not known$/);
+      expect(await refusal(directory)).toMatch(/: its format 3 is not known$/);
     });
   });
 
   describe("at the next start", () => {
-    it("has its epoch, its sequence and names longer than a key", async () => {
+    it("continues the ids of each channel, also of names longer than a key", async () => {
       const directory = testDirectory();
       const channels = ["a", "b", "c"].map((letter) => letter + "ü".repeat(400));
       const before = await startNode(directory);
       for (const channel of channels) await before.publish({ channel, event: channel.slice(0, 9) });
       const at = parseMessageId(before.delivered.at(-1)?.message.id ?? "");
+      expect(at?.sequence).toBe(1);
       await before.broker.stop();
       const after = await startNode(directory);
       for (const channel of channels) {
         expect((await after.history(channel)).events).toEqual([channel.slice(0, 9)]);
       }
-      await after.publish({ channel: "d" });
-      const next = parseMessageId(after.delivered[0]?.message.id ?? "");
-      expect(next?.epoch).toBe(at?.epoch);
-      expect(next?.sequence).toBeGreaterThan(at?.sequence ?? 0);
+      await after.publish({ channel: [...channels, "d"] });
+      const ids = after.delivered.map(({ message }) => parseMessageId(message.id ?? ""));
+      expect(new Set(ids.map((id) => id?.epoch))).toEqual(new Set([at?.epoch]));
+      expect(ids.map((id) => id?.sequence)).toEqual([2, 2, 2, 1]);
     });
 
     it("keeps no more than the limits that hold then", async () => {
@@ -145,11 +147,61 @@ describe("FileBroker", () => {
     );
   });
 
+  it("tells of the gap of each channel that kept nothing in between, not only of the first", async () => {
+    const directory = testDirectory();
+    const first = await startNode(directory);
+    const channels = ["a", "b", "c"];
+    await first.publish({ channel: channels, event: "1" });
+    const positions = await Promise.all(channels.map((each) => first.broker.position(each)));
+    await first.broker.stop();
+    const second = await startNode(directory, { historyLimits: () => ({ size: 0, ttl: 0 }) });
+    for (const channel of channels) await second.publish({ channel, event: "2" });
+    await second.broker.stop();
+    const third = await startNode(directory);
+    for (const [at, channel] of channels.entries()) {
+      const told = await third.history(channel, { since: positions[at] });
+      expect([channel, told.recovered]).toEqual([channel, false]);
+    }
+  });
+
+  it("starts over with empty histories on a store with ids of an older version, and keeps its keys", async () => {
+    const directory = testDirectory();
+    const before = await startNode(directory);
+    const idempotency = { key: "k", fingerprint: "f" };
+    await before.publish({ channel: "a", event: "1", idempotency, pushId: "first" });
+    const since = await before.broker.position("a");
+    await before.broker.stop();
+    const store = await Store.open(directory);
+    const old = { epoch: "e", sequence: 1, forgottenTo: 0, unkept: false, format: 1 };
+    await store.commit(() => store.writeState(old as unknown as BrokerState));
+    await store.close();
+
+    const lines: string[] = [];
+    const log = {
+      info: (line: string) => lines.push(line),
+      error: (line: string) => lines.push(line),
+    };
+    const after = await startNode(directory, { log });
+    expect(lines).toEqual([
+      "the file broker starts with empty histories: those on disk have the ids of an older version",
+    ]);
+    expect(await after.history("a")).toMatchObject({ recovered: true, events: [] });
+    expect(await after.history("a", { since })).toMatchObject({ recovered: false });
+    expect(await after.history("a", { since: "e-1" })).toMatchObject({ recovered: false });
+    const again = await after.publish({ channel: "a", idempotency });
+    expect(again).toEqual({ kind: "repeated", pushId: "first" });
+    await after.publish({ channel: "a", event: "2" });
+    await after.broker.stop();
+    const last = await startNode(directory, { log });
+    expect(lines).toHaveLength(1);
+    expect((await last.history("a")).events).toEqual(["2"]);
+  });
+
   it("delivers at once what is not to be kept, where nothing is under way", async () => {
     const node = await startNode(testDirectory(), { historyLimits: () => ({ size: 0, ttl: 0 }) });
     await node.publish({ channel: "a" });
     await new Promise((resolve) => setImmediate(resolve));
-    expect(node.publish({ channel: ["a", "b"] })).toEqual({ kind: "accepted", deliveries: 2 });
+    expect(node.publish({ channel: ["a", "b"] })).toEqual({ kind: "accepted" });
   });
 
   it("commits together what comes together, in its order", async () => {
@@ -255,7 +307,7 @@ describe("FileBroker", () => {
     await expect(waiting).rejects.toBeInstanceOf(BrokerUnavailable);
     expect(() => node.publish({ channel: "a" })).toThrow("the disk does not answer");
     child.stdin.end("x");
-    expect(await stuck).toEqual({ kind: "accepted", deliveries: 1 });
+    expect(await stuck).toEqual({ kind: "accepted" });
     await node.publish({ channel: "a", event: "4" });
     expect(node.events("a")).toEqual(["1", "2", "4"]);
     expect((await node.history("a")).events).toEqual(["1", "2", "4"]);

@@ -12,7 +12,7 @@ const broker = new FileBroker({
   idempotencyKeysMax: 100_000,
   now: Date.now,
 });
-await broker.start(() => 0);
+await broker.start(() => {});
 let pushes = 0;
 
 async function publishOn() {

@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { FileBrokerOptions } from "../../../src/adapters/file-broker/file-broker.js";
+import type {
+  FileBroker,
+  FileBrokerOptions,
+} from "../../../src/adapters/file-broker/file-broker.js";
 import { Store } from "../../../src/adapters/file-broker/store.js";
+import { parseMessageId } from "../../../src/domain/message-id.js";
 import { testDirectory } from "./directory.js";
 import { startNode } from "./node.js";
 
@@ -8,24 +12,19 @@ import { startNode } from "./node.js";
 async function stored(directory: string) {
   const store = await Store.open(directory);
   const count = (table: { getCount(): number }) => table.getCount();
-  const { messages, channels, due, claims, claimEnds } = store;
-  const counts = [messages, channels, due, claims, claimEnds].map(count);
+  const { messages, channels, empty, due, claims, claimEnds } = store;
+  const counts = [messages, channels, empty, due, claims, claimEnds].map(count);
   await store.close();
-  const [m, ch, d, c, e] = counts;
-  return { messages: m, channels: ch, due: d, claims: c, claimEnds: e };
+  const [m, ch, em, d, c, e] = counts;
+  return { messages: m, channels: ch, empty: em, due: d, claims: c, claimEnds: e };
 }
 
-/** Lets brokers work until they find nothing more to do. */
+/** Lets a broker sweep until it finds nothing more to do. */
 async function swept(directory: string, options: Partial<FileBrokerOptions>) {
-  let last = "";
-  for (;;) {
-    const node = await startNode(directory, { ...options, sweepEveryMs: 5 });
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    await node.broker.stop();
-    const counts = await stored(directory);
-    if (JSON.stringify(counts) === last) return counts;
-    last = JSON.stringify(counts);
-  }
+  const { broker } = await startNode(directory, options);
+  await (broker as FileBroker).sweep();
+  await broker.stop();
+  return stored(directory);
 }
 
 describe("what is above a channel's size", () => {
@@ -44,7 +43,7 @@ describe("what is above a channel's size", () => {
 });
 
 describe("the file broker's work in the background", () => {
-  it("removes what is too old, and forgets channels of which nothing is left", async () => {
+  it("removes what is too old, and keeps the positions of channels without messages", async () => {
     const directory = testDirectory();
     let now = 0;
     const options = {
@@ -56,6 +55,7 @@ describe("the file broker's work in the background", () => {
     };
     const before = await startNode(directory, options);
     const start = await before.broker.position("a");
+    const unused = await before.broker.position("unused");
     const channels = Array.from({ length: 700 }, (_, n) => `${n}`);
     await before.publish({ channel: channels, idempotency: { key: "many", fingerprint: "f" } });
     await Promise.all(
@@ -67,11 +67,11 @@ describe("the file broker's work in the background", () => {
     await before.publish({ channel: "a", event: "last" });
     await before.publish({ channel: "b", event: "only" });
     await before.broker.stop();
-    const all = { messages: 1602, channels: 702, due: 702, claims: 901, claimEnds: 901 };
+    const all = { messages: 1602, channels: 702, empty: 0, due: 702, claims: 901, claimEnds: 901 };
     expect(await stored(directory)).toEqual(all);
 
     now = 60_000;
-    const some = { messages: 2, channels: 2, due: 2, claims: 0, claimEnds: 0 };
+    const some = { messages: 2, channels: 702, empty: 700, due: 2, claims: 0, claimEnds: 0 };
     expect(await swept(directory, options)).toEqual(some);
 
     const again = await startNode(directory, options);
@@ -83,11 +83,17 @@ describe("the file broker's work in the background", () => {
       recovered: true,
       events: ["last"],
     });
-    expect(await again.history("0", { since: lastOld?.id })).toMatchObject({ recovered: true });
+    const only = before.messages("0")[0]?.id;
+    expect(await again.history("0", { since: only })).toMatchObject({ recovered: true });
+    expect(await again.history("unused", { since: unused })).toMatchObject({ recovered: true });
+    await again.publish({ channel: "0", event: "next" });
+    const next = parseMessageId(again.messages("0")[0]?.id ?? "");
+    expect(next).toEqual({ epoch: parseMessageId(only ?? "")?.epoch, sequence: 2 });
+    expect(await again.history("0", { since: only })).toMatchObject({ events: ["next"] });
     await again.broker.stop();
 
-    now = 90_000;
-    const none = { messages: 0, channels: 0, due: 0, claims: 0, claimEnds: 0 };
+    now = 120_000;
+    const none = { messages: 0, channels: 702, empty: 702, due: 0, claims: 0, claimEnds: 0 };
     expect(await swept(directory, options)).toEqual(none);
     const end = await startNode(directory, options);
     expect(await end.history("a", { since: lastOld?.id })).toMatchObject(gone);
@@ -95,19 +101,58 @@ describe("the file broker's work in the background", () => {
     expect(await end.history("a", { since: position })).toMatchObject({ recovered: true });
   });
 
+  it("forgets the channels that have been empty longest, and gives no id of theirs again", async () => {
+    const directory = testDirectory();
+    let now = 0;
+    const options = {
+      now: () => now,
+      historyLimits: () => ({ size: 10, ttl: 60 }),
+      sweepEveryMs: 1_000_000,
+      emptyChannelsMax: 10,
+    };
+    const before = await startNode(directory, options);
+    const channels = Array.from({ length: 900 }, (_, n) => `${n}`);
+    await before.publish({ channel: channels });
+    const unused = await before.broker.position("unused");
+    now = 1000;
+    await before.publish({ channel: ["old", "old too"] });
+    await before.broker.stop();
+
+    now = 61_000;
+    const left = { messages: 0, channels: 10, empty: 10, due: 0, claims: 0, claimEnds: 0 };
+    expect(await swept(directory, options)).toEqual(left);
+    const after = await startNode(directory, options);
+    const gone = { recovered: false, events: [] };
+    const ids = new Set(before.delivered.map(({ message }) => `${message.channel} ${message.id}`));
+    for (const channel of ["unused", ...channels]) {
+      const since = before.messages(channel)[0]?.id ?? unused;
+      const told = await after.history(channel, { since });
+      // Of those that are still known, everything that came is known.
+      if (told.position !== since) expect(told).toMatchObject(gone);
+    }
+    await after.publish({ channel: channels });
+    expect(
+      after.delivered.filter(({ message }) => ids.has(`${message.channel} ${message.id}`)),
+    ).toEqual([]);
+    const epochs = after.delivered.map(({ message }) => parseMessageId(message.id ?? "")?.epoch);
+    expect(new Set(epochs).size).toBe(2);
+  });
+
   it("lets pushes come between, and keeps what they add to a channel that is being forgotten", async () => {
     const directory = testDirectory();
     let now = 0;
     const options = { now: () => now, historyLimits: () => ({ size: 5000, ttl: 60 }) };
-    const node = await startNode(directory, { ...options, sweepEveryMs: 1 });
+    const node = await startNode(directory, { ...options, sweepEveryMs: 1_000_000 });
     await Promise.all(Array.from({ length: 3000 }, () => node.publish({ channel: "a" })));
     now = 60_000;
+    const sweeping = (node.broker as FileBroker).sweep();
     const events = Array.from({ length: 50 }, (_, n) => `${n}`);
     for (const event of events) {
       await node.publish({ channel: "a", event });
       expect((await node.history("a")).events).toEqual(events.slice(0, Number(event) + 1));
     }
+    await sweeping;
     await node.broker.stop();
-    expect(await swept(directory, options)).toMatchObject({ messages: 50, channels: 1, due: 1 });
+    expect(await stored(directory)).toMatchObject({ messages: 50, channels: 1, empty: 0, due: 1 });
   });
 });

@@ -31,7 +31,7 @@ function broker(size) {
     idempotencyKeysMax: 0,
     now: Date.now,
   });
-  made.start(() => 0);
+  made.start(() => {});
   return (push) => made.publish({ pushId: "1", push });
 }
 
