@@ -77,15 +77,28 @@ class Accepted {
   }
 
   add({ message, subscribers }: MessageDelivered): void {
-    if (this.first === undefined) {
-      this.first = subscribers;
+    // A broker of several nodes leaves out channels that have no subscriber here.
+    const { channels } = this;
+    while (channels !== undefined && channels[this.delivered] !== message.channel) {
+      if (this.delivered >= channels.length) return;
+      this.#push(0);
+    }
+    const isFirst = this.first === undefined;
+    this.#push(subscribers);
+    if (isFirst) {
       // A broker that keeps the message has them already, and the push's own can go.
       this.channel = message.channel;
       this.event = message.event;
-    } else {
-      this.more ??= [];
-      this.more.push(subscribers);
     }
+  }
+
+  #push(subscribers: number): void {
+    if (this.first === undefined) {
+      this.first = subscribers;
+      return;
+    }
+    this.more ??= [];
+    this.more.push(subscribers);
   }
 }
 

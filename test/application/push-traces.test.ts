@@ -84,6 +84,20 @@ describe("PushTraces", () => {
     });
   });
 
+  it("gives the right counts if a broker does not bring channels without a subscriber", () => {
+    const traces = new PushTraces({ max: 10, now: () => 0 });
+    const push = pushOf(["a", "b", "c", "d"]);
+    traces.pushRequested({ pushId: "1", push, by: undefined });
+    for (const [channel, subscribers] of [
+      ["b", 2],
+      ["d", 4],
+    ] as const) {
+      traces.messageDelivered({ pushId: "1", message: push.message(channel), subscribers });
+    }
+    const sockets = traces.get("1")?.channels.map((each) => `${each.channel} ${each.sockets}`);
+    expect(sockets).toEqual(["a 0", "b 2", "c 0", "d 4"]);
+  });
+
   it("tells of a refused push why, and of its request nothing", () => {
     const traces = new PushTraces({ max: 100, now: () => 5 });
     refuse(traces, "1", "denied");

@@ -22,7 +22,7 @@ async function footprint(name: string): Promise<Footprint> {
   return JSON.parse(stdout) as Footprint;
 }
 
-describe("a memory broker's history", () => {
+describe("a memory broker's history", { timeout: 90_000 }, () => {
   it("of 100 messages of 200 bytes takes at most 60 kB in each channel", async () => {
     const { channels, delivered, measured } = await footprint("hundred");
     expect(delivered).toBe(channels * 100);
