@@ -74,9 +74,11 @@ export class Delivery {
 
   /** The socket has joined; it gets nothing before `goLive` but what it has missed. */
   joined(socket: Socket, channel: Channel): void {
+    channel.joined++;
     // The join's answer may wait too, and what was missed is sent past what waits.
     this.settle(socket);
-    channel.joined++;
+    // What waits may have cut it; then it has left.
+    if (socket.handle === undefined) return;
     if (socket.group === undefined) this.#groups.add(socket, newestGroup(channel, socket.writer));
   }
 
@@ -93,9 +95,9 @@ export class Delivery {
     }
     share.sockets++;
     channel.live++;
-    // What came before is not for it.
+    // What came before is not for it, except on its other channels, and may cut it; then it has left.
     this.settle(socket);
-    share.add(socket);
+    if (socket.handle !== undefined) share.add(socket);
   }
 
   left(socket: Socket, channel: Channel, wasLive: boolean): void {

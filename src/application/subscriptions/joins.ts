@@ -227,7 +227,8 @@ export class Joins {
     }
     subscription.state = "answering";
     this.#context.delivery.joined(socket, entry);
-    protocol.joined(subscription, join);
+    // What waited for the socket may have cut it.
+    if (socket.handle !== undefined) protocol.joined(subscription, join);
   }
 
   #fail(subscription: Subscription, reason: string, error: unknown): void {
@@ -292,7 +293,8 @@ export class Joins {
     // One that has more to send comes back here once it has sent it.
     if (!resuming.every(({ resume }) => resume?.flush())) return;
     for (const each of resuming) this.#goLive(each);
-    socket.writer.protocol.wentLive?.(socket);
+    // What waited for the socket may have cut it.
+    if (socket.handle !== undefined) socket.writer.protocol.wentLive?.(socket);
   }
 
   #goLive(subscription: Subscription): void {
