@@ -1,59 +1,157 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { FanOut, type Subscriber } from "../../../src/adapters/uws/fan-out.js";
-import { codecV1 } from "../../../src/adapters/uws/phoenix/codec-v1.js";
-import { codecV2 } from "../../../src/adapters/uws/phoenix/codec-v2.js";
-import type { SocketGroup } from "../../../src/adapters/uws/socket-groups.js";
+import { type Channel, Channels } from "../../../src/application/subscriptions/channels.js";
+import { Delivery } from "../../../src/application/subscriptions/delivery.js";
+import { Socket } from "../../../src/application/subscriptions/socket.js";
+import type { SocketGroup } from "../../../src/application/subscriptions/socket-groups.js";
+import type { SocketProtocol } from "../../../src/application/subscriptions/socket-protocol.js";
+import type { Share, SocketWriter } from "../../../src/application/subscriptions/socket-writer.js";
 import { Json } from "../../../src/domain/json.js";
+import type { Message } from "../../../src/domain/message.js";
+import { turn } from "../../support/manual-broker.js";
 
 /*
  * Any order of connects, joins, catching up, leaves, closes, deliveries, other frames and turns of
- * the event loop, over small groups, against a model in which each delivery arrives at once.
+ * the event loop, over small groups of two writers, against a model in which each delivery arrives at
+ * once.
  */
 
 /** As many channels as sockets are in two. */
 const CHANNELS = ["a", "b", "c"];
 
-/** What uWebSockets.js's topics do, but at once. */
-class Topics {
-  readonly #sockets = new Map<string, Set<TestSocket>>();
+/** Encodes, and counts how often. */
+class TestProtocol implements SocketProtocol {
+  readonly transport = "test";
+  readonly hasIdleTimeout = false;
+  readonly isOneStream = false;
+  encoded = 0;
 
-  publish(topic: string, text: string): void {
-    for (const socket of this.#sockets.get(topic) ?? []) socket.got.push(text);
+  constructor(readonly name: string) {}
+
+  joined(): void {}
+  denied(): void {}
+
+  encode({ channel, data }: Message): string {
+    this.encoded++;
+    return `${this.name} ${channel} ${data.text}`;
   }
 
-  subscribe(socket: TestSocket, topic: string): void {
-    const sockets = this.#sockets.get(topic) ?? new Set();
-    expect(sockets.has(socket)).toBe(false);
-    this.#sockets.set(topic, sockets.add(socket));
-  }
-
-  unsubscribe(socket: TestSocket, topic: string): void {
-    expect(this.#sockets.get(topic)?.delete(socket)).toBe(true);
-  }
-
-  drop(socket: TestSocket): void {
-    for (const sockets of this.#sockets.values()) sockets.delete(socket);
+  encodeReplayed(message: Message): string {
+    return this.encode(message);
   }
 }
 
-class TestSocket implements Subscriber {
-  group: SocketGroup | undefined;
-  readonly codec;
-  ws: Subscriber["ws"];
+/** Publishes by topics, as uWebSockets.js does, but at once. */
+class TestWriter implements SocketWriter<TestSocket> {
+  readonly protocol: TestProtocol;
+  readonly #topics = new Map<string, Set<TestSocket>>();
+
+  constructor(name: string) {
+    this.protocol = new TestProtocol(name);
+  }
+
+  send(handle: TestSocket, frame: string): void {
+    handle.take(frame);
+  }
+
+  batch(_handle: TestSocket, work: () => void): void {
+    work();
+  }
+
+  bufferedBytes(): number {
+    return 0;
+  }
+
+  close(): void {}
+
+  share(group: SocketGroup, topic: string): Share<TestSocket> {
+    const topics = this.#topics;
+    return {
+      group,
+      sockets: 0,
+      add: ({ handle }) => {
+        if (handle === undefined) throw new Error("a closed socket must not be subscribed");
+        const handles = topics.get(topic) ?? new Set();
+        expect(handles.has(handle)).toBe(false);
+        topics.set(topic, handles.add(handle));
+      },
+      remove: ({ handle }) => {
+        // The library has dropped it already.
+        if (handle === undefined) return;
+        expect(topics.get(topic)?.delete(handle)).toBe(true);
+      },
+      write: (frame) => {
+        for (const handle of topics.get(topic) ?? []) handle.take(frame);
+      },
+    };
+  }
+
+  /** The library's own socket is closed. */
+  drop(handle: TestSocket): void {
+    for (const handles of this.#topics.values()) handles.delete(handle);
+  }
+}
+
+class TestSocket {
+  readonly socket: Socket<TestSocket>;
   readonly got: string[] = [];
   /** What it must have got once all turns are over; for a closed one, the most. */
   readonly expected: string[] = [];
   /** Its channels, and whether it gets their messages. */
   readonly channels = new Map<string, boolean>();
+  take = (frame: string): void => void this.got.push(frame);
 
-  constructor(topics: Topics, isV1: boolean) {
-    this.codec = isV1 ? codecV1 : codecV2;
-    this.ws = {
-      send: (text) => this.got.push(text),
-      subscribe: (topic) => topics.subscribe(this, topic),
-      unsubscribe: (topic) => topics.unsubscribe(this, topic),
-    };
+  constructor(readonly writer: TestWriter) {
+    this.socket = new Socket<TestSocket>(writer, {});
+    this.socket.handle = this;
+  }
+
+  get group(): SocketGroup | undefined {
+    return this.socket.group;
+  }
+}
+
+/** Delivery with its channels, by the names of the calls that lead to it. */
+class World {
+  readonly writers = [new TestWriter("v1"), new TestWriter("v2")] as const;
+  readonly channels = new Channels(undefined);
+  readonly delivery: Delivery;
+
+  constructor(groupSize: number) {
+    this.delivery = new Delivery(groupSize);
+  }
+
+  get(name: string): Channel {
+    const channel = this.channels.get(name);
+    if (channel === undefined) throw new Error(`nobody has joined ${name}`);
+    return channel;
+  }
+
+  join({ socket }: TestSocket, name: string): void {
+    this.delivery.joined(socket, this.channels.acquire(name));
+  }
+
+  goLive({ socket }: TestSocket, name: string): void {
+    this.delivery.goLive(socket, this.get(name));
+  }
+
+  leave({ socket }: TestSocket, name: string, wasLive: boolean): void {
+    const channel = this.get(name);
+    this.delivery.left(socket, channel, wasLive);
+    this.channels.release(channel);
+  }
+
+  close(handle: TestSocket): void {
+    handle.writer.drop(handle);
+    handle.socket.handle = undefined;
+    for (const [name, wasLive] of handle.channels) this.leave(handle, name, wasLive);
+    handle.channels.clear();
+    this.delivery.closed(handle.socket);
+  }
+
+  deliver(message: Message): number {
+    const channel = this.channels.get(message.channel);
+    return channel === undefined ? 0 : this.delivery.deliver(channel, message);
   }
 }
 
@@ -81,12 +179,8 @@ const steps = fc.array(
   { maxLength: 120, size: "max" },
 );
 
-const turn = () => new Promise((resolve) => setImmediate(resolve));
-
 async function run(groupSize: number, sequence: readonly Step[]): Promise<void> {
-  const topics = new Topics();
-  const fanOut = new FanOut(groupSize);
-  fanOut.attach(topics);
+  const world = new World(groupSize);
   const all: TestSocket[] = [];
   const open: TestSocket[] = [];
   let sent = 0;
@@ -95,7 +189,7 @@ async function run(groupSize: number, sequence: readonly Step[]): Promise<void> 
     const wasLive = each.channels.get(channel);
     if (wasLive === undefined) return;
     each.channels.delete(channel);
-    fanOut.left(each, channel, wasLive);
+    world.leave(each, channel, wasLive);
   };
 
   for (const step of sequence) {
@@ -103,7 +197,7 @@ async function run(groupSize: number, sequence: readonly Step[]): Promise<void> 
     const channel = CHANNELS["at" in step ? step.at : 0] as string;
     switch (step.kind) {
       case "connect": {
-        const each = new TestSocket(topics, step.isV1);
+        const each = new TestSocket(world.writers[step.isV1 ? 0 : 1]);
         all.push(each);
         open.push(each);
         break;
@@ -111,9 +205,9 @@ async function run(groupSize: number, sequence: readonly Step[]): Promise<void> 
       case "join":
       case "catchUp":
         if (chosen === undefined || chosen.channels.get(channel) === true) break;
-        if (!chosen.channels.has(channel)) fanOut.joined(chosen, channel);
+        if (!chosen.channels.has(channel)) world.join(chosen, channel);
         chosen.channels.set(channel, step.kind === "join");
-        if (step.kind === "join") fanOut.goLive(chosen, channel);
+        if (step.kind === "join") world.goLive(chosen, channel);
         break;
       case "leave":
         if (chosen !== undefined) leave(chosen, channel);
@@ -121,34 +215,40 @@ async function run(groupSize: number, sequence: readonly Step[]): Promise<void> 
       case "close":
         if (chosen === undefined) break;
         open.splice(open.indexOf(chosen), 1);
-        topics.drop(chosen);
-        chosen.ws = undefined;
-        for (const name of [...chosen.channels.keys()]) leave(chosen, name);
-        fanOut.closed(chosen);
+        world.close(chosen);
         break;
       case "send": {
         if (chosen === undefined) break;
         const text = `reply ${sent++}`;
-        fanOut.send(chosen, text);
+        world.delivery.send(chosen.socket, text);
         chosen.expected.push(text);
         break;
       }
       case "deliver": {
         const live = open.filter((each) => each.channels.get(channel) === true);
-        const message = { channel, event: "e", data: Json.of(sent++) };
-        for (const each of live) each.expected.push(each.codec.encodeMessage(message));
-        expect(fanOut.deliver(message)).toBe(live.length);
+        const data = Json.of(sent++);
+        const before = world.writers.map(({ protocol }) => protocol.encoded);
+        for (const each of live) {
+          each.expected.push(`${each.writer.protocol.name} ${channel} ${data.text}`);
+        }
+        expect(world.deliver({ channel, event: "e", data })).toBe(live.length);
+        // Once for each writer that has a live socket.
+        const encoded = world.writers.map(
+          ({ protocol }, index) => protocol.encoded - (before[index] ?? 0),
+        );
+        const has = world.writers.map((writer) => live.some((each) => each.writer === writer));
+        expect(encoded).toEqual(has.map(Number));
         break;
       }
       case "turn":
         await turn();
     }
     for (const name of CHANNELS) {
-      const joined = open.filter((each) => each.channels.has(name)).length;
-      expect(fanOut.subscribers(name)).toBe(joined);
+      const joined = open.filter((each) => each.channels.has(name));
+      const live = joined.filter((each) => each.channels.get(name));
+      expect(world.channels.get(name)?.joined ?? 0).toBe(joined.length);
+      expect(world.channels.get(name)?.live ?? 0).toBe(live.length);
     }
-    const counts = open.map((each) => each.channels.size).reduce((sum, size) => sum + size, 0);
-    expect(fanOut.subscriptions()).toBe(counts);
   }
   // One turn for each socket is the most that a round can take.
   for (let i = 0; i <= all.length; i++) await turn();
@@ -157,10 +257,10 @@ async function run(groupSize: number, sequence: readonly Step[]): Promise<void> 
     expect(each.got).toEqual(expected);
   }
   for (const each of open) for (const name of [...each.channels.keys()]) leave(each, name);
-  expect([...fanOut.channels()]).toEqual([]);
+  expect(CHANNELS.map((name) => world.channels.get(name))).toEqual(CHANNELS.map(() => undefined));
 }
 
-describe("FanOut", () => {
+describe("Delivery", () => {
   it("brings each message to each subscriber once and in order, whatever comes between", async () => {
     await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 4 }), steps, run), {
       numRuns: 300,
@@ -169,18 +269,19 @@ describe("FanOut", () => {
 
   describe("with groups of four and twelve sockets of one channel", () => {
     const begin = () => {
-      const topics = new Topics();
-      const fanOut = new FanOut(4);
-      fanOut.attach(topics);
-      const sockets = Array.from({ length: 12 }, () => new TestSocket(topics, false));
-      for (const each of sockets) {
-        fanOut.joined(each, "a");
-        fanOut.goLive(each, "a");
-      }
+      const world = new World(4);
+      const connect = () => new TestSocket(world.writers[0]);
+      const join = (each: TestSocket) => {
+        world.join(each, "a");
+        each.channels.set("a", true);
+        world.goLive(each, "a");
+      };
+      const sockets = Array.from({ length: 12 }, connect);
+      for (const each of sockets) join(each);
       let sequence = 0;
-      const deliver = () => fanOut.deliver({ channel: "a", event: "e", data: Json.of(sequence++) });
+      const deliver = () => world.deliver({ channel: "a", event: "e", data: Json.of(sequence++) });
       const counts = () => sockets.map(({ got }) => got.length);
-      return { topics, fanOut, sockets, deliver, counts };
+      return { world, sockets, connect, join, deliver, counts };
     };
     const each = (a: number, b: number, c: number) => [a, b, c].flatMap((n) => [n, n, n, n]);
 
@@ -218,12 +319,12 @@ describe("FanOut", () => {
     });
 
     it("sends one socket's frame behind what waits for it, without writing to its group", async () => {
-      const { fanOut, sockets, deliver, counts } = begin();
+      const { world, sockets, deliver, counts } = begin();
       const last = sockets[11] as TestSocket;
-      fanOut.send(last, "first");
+      world.delivery.send(last.socket, "first");
       expect(last.got).toEqual(["first"]);
       deliver();
-      fanOut.send(last, "second");
+      world.delivery.send(last.socket, "second");
       expect(counts().slice(8)).toEqual([0, 0, 0, 1]);
       await turn();
       await turn();
@@ -232,19 +333,15 @@ describe("FanOut", () => {
     });
 
     it("writes nothing twice where a write makes its caller close a socket of the group", async () => {
-      const { fanOut, sockets, deliver, counts } = begin();
+      const { world, sockets, deliver, counts } = begin();
       const last = sockets[11] as TestSocket;
-      const { ws } = last;
-      last.ws = {
-        subscribe: () => {},
-        unsubscribe: () => {},
-        send: (text) => {
-          ws?.send(text);
-          fanOut.settle(last);
-        },
+      const { take } = last;
+      last.take = (frame) => {
+        take(frame);
+        world.delivery.settle(last.socket);
       };
       deliver();
-      fanOut.send(last, "closes");
+      world.delivery.send(last.socket, "closes");
       await turn();
       await turn();
       expect(counts().slice(8)).toEqual([1, 1, 1, 2]);
@@ -260,15 +357,12 @@ describe("FanOut", () => {
     });
 
     it("brings nothing to a socket that came before it joined, also where that still waits", async () => {
-      const { topics, fanOut, sockets, deliver } = begin();
+      const { world, sockets, connect, join, deliver } = begin();
       const [left] = sockets.splice(8, 1) as [TestSocket];
-      fanOut.left(left, "a", true);
-      topics.drop(left);
-      fanOut.closed(left);
-      const late = new TestSocket(topics, false);
+      world.close(left);
+      const late = connect();
       deliver();
-      fanOut.joined(late, "a");
-      fanOut.goLive(late, "a");
+      join(late);
       expect(late.group).toBe(sockets.at(-1)?.group);
       await turn();
       await turn();
@@ -276,22 +370,49 @@ describe("FanOut", () => {
     });
 
     it("fills the places of closed sockets, so that channels do not crumble", () => {
-      const { fanOut, sockets, topics } = begin();
+      const { world, sockets, connect, join } = begin();
       const leaving = sockets.filter((_, index) => index % 2 === 0);
-      for (const socket of leaving) {
-        topics.drop(socket);
-        socket.ws = undefined;
-        fanOut.left(socket, "a", true);
-        fanOut.closed(socket);
-      }
-      const fresh = leaving.map(() => new TestSocket(topics, false));
-      for (const socket of fresh) {
-        fanOut.joined(socket, "a");
-        fanOut.goLive(socket, "a");
-      }
-      const staying = sockets.filter((socket) => !leaving.includes(socket));
+      for (const each of leaving) world.close(each);
+      const fresh = leaving.map(connect);
+      for (const each of fresh) join(each);
+      const staying = sockets.filter((each) => !leaving.includes(each));
       const groups = new Set([...staying, ...fresh].map(({ group }) => group));
       expect(groups.size).toBe(3);
+    });
+
+    it("takes no part of a socket that is cut by what waits for it as it goes live", async () => {
+      const { world, sockets, join, deliver } = begin();
+      const last = sockets[11] as TestSocket;
+      world.join(last, "b");
+      deliver();
+      // What waits on channel a is sent as the socket goes live on b, and cuts it.
+      last.take = () => {
+        last.channels.set("b", true);
+        world.close(last);
+      };
+      world.goLive(last, "b");
+      expect(world.channels.get("b")).toBeUndefined();
+      expect(world.get("a").live).toBe(11);
+      await turn();
+      await turn();
+      const fresh = new TestSocket(world.writers[0]);
+      join(fresh);
+      expect(fresh.group).toBe(sockets[10]?.group);
+    });
+
+    it("takes no part of a socket that is cut by what waits for it as it joins", async () => {
+      const { world, sockets, deliver } = begin();
+      const last = sockets[11] as TestSocket;
+      deliver();
+      const { group } = last;
+      last.take = () => {
+        last.channels.set("b", false);
+        world.close(last);
+      };
+      world.join(last, "b");
+      expect(last.group).toBeUndefined();
+      expect(group?.sockets).toBe(3);
+      expect(world.channels.get("b")).toBeUndefined();
     });
   });
 });

@@ -1,12 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { Subscriptions } from "../../../src/application/subscriptions/subscriptions.js";
+import type { JoinDecision } from "../../../src/domain/auth-policy.js";
 import { codecV2 } from "../../../src/protocol/phoenix/codec-v2.js";
-import { type Effect, type PendingJoin, Session } from "../../../src/protocol/phoenix/session.js";
+import { PhoenixProtocol } from "../../../src/protocol/phoenix/phoenix-protocol.js";
+import { turn } from "../../support/manual-broker.js";
+import { type MemorySocket, MemoryWriter } from "../../support/memory-writer.js";
 
 /*
  * Any order of joins, leaves, events and late decisions, against a model that knows only which
  * join holds each channel: whether a subscription is there, that every frame with a reference is
- * answered once, and that nothing is subscribed twice or unsubscribed without need.
+ * answered once, and that nothing is joined twice or left without need.
  */
 
 interface Model {
@@ -14,39 +18,68 @@ interface Model {
   readonly held: Map<string, string>;
 }
 
+interface Undecided {
+  readonly channel: string;
+  decide(decision: JoinDecision): void;
+}
+
 interface Real {
-  readonly session: Session;
-  readonly subscribed: Set<string>;
-  readonly undecided: PendingJoin[];
+  readonly handle: MemorySocket;
+  readonly protocol: PhoenixProtocol;
+  readonly joined: Set<string>;
+  readonly undecided: Undecided[];
   /** References of frames that must still be answered, in the order of each channel. */
   readonly unanswered: Map<string, string[]>;
   nextRef: number;
 }
 
 const topics = ["a", "b", "phoenix"];
-const LIMITS = { channelNameBytesMax: 1024, channelsPerSocketMax: 1000 };
+const LIMITS = {
+  channelNameBytesMax: 1024,
+  channelsPerSocketMax: 1000,
+  sendBufferBytesMax: 1_048_576,
+  idleTimeoutMs: 45_000,
+};
 
-function apply(real: Real, effects: Effect[]): void {
-  for (const effect of effects) {
-    if (effect.kind === "subscribe") {
-      expect(real.subscribed.has(effect.channel)).toBe(false);
-      real.subscribed.add(effect.channel);
-    } else if (effect.kind === "unsubscribe") {
-      expect(real.subscribed.delete(effect.channel)).toBe(true);
-    } else if (effect.kind === "authorize") {
-      real.undecided.push(effect.join);
-    } else if (effect.kind === "send") {
-      const [, ref, topic, event] = JSON.parse(effect.text) as [string, string, string, string];
-      if (event === "phx_reply") expect(real.unanswered.get(topic)?.shift()).toBe(ref);
-    } else {
-      throw new Error("closed");
-    }
+function start(): Real {
+  const joined = new Set<string>();
+  const undecided: Undecided[] = [];
+  const subscriptions = new Subscriptions({
+    policy: {
+      authorizeJoin: ({ channel }) =>
+        new Promise((decide) => void undecided.push({ channel, decide })),
+    },
+    limits: LIMITS,
+    now: () => 0,
+    log: { info: () => {}, warn: () => {} },
+    listener: {
+      channelJoined: ({ channel }) => {
+        expect(joined.has(channel)).toBe(false);
+        joined.add(channel);
+      },
+      channelLeft: ({ channel }) => expect(joined.delete(channel)).toBe(true),
+    },
+  });
+  const protocol = new PhoenixProtocol(codecV2, subscriptions);
+  const handle = new MemoryWriter(protocol, subscriptions).open();
+  return { handle, protocol, joined, undecided, unanswered: new Map(), nextRef: 1 };
+}
+
+function takeReplies({ handle, unanswered }: Real): void {
+  expect(handle.closed).toBeUndefined();
+  for (const text of handle.frames.splice(0)) {
+    const [, ref, topic, event] = JSON.parse(text) as [string, string, string, string];
+    if (event === "phx_reply") expect(unanswered.get(topic)?.shift()).toBe(ref);
   }
 }
 
 function send(real: Real, topic: string, event: string, joinRef: string): string {
   const ref = String(real.nextRef++);
-  apply(real, real.session.receiveText(JSON.stringify([joinRef || ref, ref, topic, event, {}])));
+  real.protocol.receiveText(
+    real.handle.socket,
+    JSON.stringify([joinRef || ref, ref, topic, event, {}]),
+  );
+  takeReplies(real);
   return ref;
 }
 
@@ -56,21 +89,19 @@ function expectReply(real: Real, topic: string): void {
   real.unanswered.set(topic, waiting);
 }
 
-const isUndecided = (real: Real, topic: string) =>
-  real.undecided.some((join) => join.frame.topic === topic);
-
 function check(model: Model, real: Real): void {
-  const expected = [...model.held.keys()].filter((topic) => !isUndecided(real, topic));
-  expect([...real.subscribed].sort()).toEqual(expected.sort());
-  expect([...real.session.channels()]).toHaveLength(real.subscribed.size);
+  expect([...real.joined].sort()).toEqual([...model.held.keys()].sort());
+  expect(real.handle.socket.channels().sort()).toEqual([...real.joined].sort());
+  const unanswered = [...real.unanswered.values()].flat();
+  expect(unanswered).toHaveLength(real.undecided.length);
 }
 
-class Join implements fc.Command<Model, Real> {
+class Join implements fc.AsyncCommand<Model, Real> {
   constructor(readonly topic: string) {}
   check = () => true;
-  run(model: Model, real: Real): void {
+  async run(model: Model, real: Real): Promise<void> {
     // While a join is undecided the next one waits; this model decides before it goes on.
-    decideAll(model, real, true, this.topic);
+    await decideAll(model, real, true, this.topic);
     expectReply(real, this.topic);
     model.held.delete(this.topic);
     send(real, this.topic, "phx_join", "");
@@ -79,33 +110,36 @@ class Join implements fc.Command<Model, Real> {
   toString = () => `join ${this.topic}`;
 }
 
-class Decide implements fc.Command<Model, Real> {
+class Decide implements fc.AsyncCommand<Model, Real> {
   constructor(readonly allow: boolean) {}
   check = () => true;
-  run(model: Model, real: Real): void {
-    decideAll(model, real, this.allow);
+  async run(model: Model, real: Real): Promise<void> {
+    await decideAll(model, real, this.allow);
     check(model, real);
   }
   toString = () => `decide ${this.allow}`;
 }
 
-function decideAll(model: Model, real: Real, allow: boolean, topic?: string): void {
-  const due = real.undecided.filter((join) => topic === undefined || join.frame.topic === topic);
+async function decideAll(model: Model, real: Real, allow: boolean, topic?: string): Promise<void> {
+  const due = real.undecided.filter(({ channel }) => topic === undefined || channel === topic);
   for (const join of due) {
     real.undecided.splice(real.undecided.indexOf(join), 1);
-    apply(real, real.session.decide(join, { allow }));
-    if (allow) model.held.set(join.frame.topic, join.frame.joinRef);
+    const [ref] = real.unanswered.get(join.channel) ?? [];
+    join.decide({ allow });
+    await turn();
+    takeReplies(real);
+    if (allow) model.held.set(join.channel, JSON.stringify(ref));
   }
 }
 
-class Leave implements fc.Command<Model, Real> {
+class Leave implements fc.AsyncCommand<Model, Real> {
   constructor(
     readonly topic: string,
     readonly stale: boolean,
   ) {}
   check = () => true;
-  run(model: Model, real: Real): void {
-    decideAll(model, real, true, this.topic);
+  async run(model: Model, real: Real): Promise<void> {
+    await decideAll(model, real, true, this.topic);
     const held = model.held.get(this.topic);
     const joinRef = this.stale ? "stale" : held === undefined ? "0" : (JSON.parse(held) as string);
     const ignored = this.stale && held !== undefined;
@@ -119,11 +153,11 @@ class Leave implements fc.Command<Model, Real> {
   toString = () => `leave ${this.topic}${this.stale ? " (stale)" : ""}`;
 }
 
-class OtherEvent implements fc.Command<Model, Real> {
+class OtherEvent implements fc.AsyncCommand<Model, Real> {
   constructor(readonly topic: string) {}
   check = () => true;
-  run(model: Model, real: Real): void {
-    decideAll(model, real, true, this.topic);
+  async run(model: Model, real: Real): Promise<void> {
+    await decideAll(model, real, true, this.topic);
     if (!model.held.delete(this.topic)) expectReply(real, this.topic);
     send(real, this.topic, "shout", "1");
     check(model, real);
@@ -131,8 +165,8 @@ class OtherEvent implements fc.Command<Model, Real> {
   toString = () => `event on ${this.topic}`;
 }
 
-describe("a session, in any order of events", () => {
-  it("keeps the subscriptions that its joins hold, and answers each frame once", () => {
+describe("PhoenixProtocol, in any order of events", () => {
+  it("keeps the subscriptions that its joins hold, and answers each frame once", async () => {
     const topic = fc.constantFrom(...topics);
     const commands = fc.commands(
       [
@@ -143,21 +177,14 @@ describe("a session, in any order of events", () => {
       ],
       { maxCommands: 60 },
     );
-    fc.assert(
-      fc.property(commands, (script) => {
-        const setup = () => ({
-          model: { held: new Map<string, string>() },
-          real: {
-            session: new Session({ codec: codecV2, limits: LIMITS }),
-            subscribed: new Set<string>(),
-            undecided: [],
-            unanswered: new Map<string, string[]>(),
-            nextRef: 1,
-          },
-        });
-        fc.modelRun(setup, script);
-      }),
-      { numRuns: 300 },
+    await fc.assert(
+      fc.asyncProperty(commands, (script) =>
+        fc.asyncModelRun(
+          () => ({ model: { held: new Map<string, string>() }, real: start() }),
+          script,
+        ),
+      ),
+      { numRuns: 200 },
     );
   });
 });
