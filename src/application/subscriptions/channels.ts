@@ -55,8 +55,10 @@ export class Channels {
 
   release(channel: Channel): void {
     if (--channel.interest > 0) return;
-    // One whose subscribe has failed may have been replaced.
-    if (this.#channels.get(channel.name) === channel) this.#channels.delete(channel.name);
+    const current = this.#channels.get(channel.name);
+    // One whose subscribe has failed may have been replaced, and the new one needs the interest.
+    if (current !== undefined && current !== channel) return;
+    this.#channels.delete(channel.name);
     this.#broker?.unsubscribe(channel.name);
   }
 
