@@ -1,4 +1,4 @@
-// The direction of all imports: domain <- application <- adapters <- container. What a rule lets
+// The direction of all imports: domain <- application <- protocol <- adapters <- container. What a rule lets
 // through it names; everything else is a violation. test/architecture.test.ts runs these rules on
 // src/, and on planted violations of each; `npx depcruise src` runs them by hand.
 
@@ -7,6 +7,7 @@ const npm = (...names) => `(^|node_modules/)(${names.join("|")})(/|$)`;
 
 const DOMAIN = "^src/domain/";
 const APPLICATION = "^src/application/";
+const PROTOCOL = "^src/protocol/";
 const ADAPTERS = "^src/adapters/";
 const CONTAINER = "^src/container(/|\\.ts$)";
 const INDEX = "^src/index\\.ts$";
@@ -36,12 +37,27 @@ export default {
       to: { pathNot: [DOMAIN, APPLICATION] },
     },
     {
+      name: "protocol-imports-inwards-only",
+      comment:
+        "A protocol knows domain, application and its own folder: no other protocol, no adapter, no Node, no package.",
+      severity: "error",
+      from: { path: `${PROTOCOL}([^/]+)/` },
+      to: { pathNot: [DOMAIN, APPLICATION, `${PROTOCOL}$1/`] },
+    },
+    {
+      name: "protocol-has-a-folder",
+      comment: "A file directly in src/protocol would be shared by all protocols.",
+      severity: "error",
+      from: {},
+      to: { path: `${PROTOCOL}[^/]+$` },
+    },
+    {
       name: "adapter-imports-inwards-only",
       comment:
-        "An adapter knows domain, application and its own folder: no other adapter, no wiring.",
+        "An adapter knows domain, application, protocols and its own folder: no other adapter, no wiring.",
       severity: "error",
       from: { path: `${ADAPTERS}([^/]+)/` },
-      to: { path: "^src/", pathNot: [DOMAIN, APPLICATION, `${ADAPTERS}$1/`] },
+      to: { path: "^src/", pathNot: [DOMAIN, APPLICATION, `${PROTOCOL}[^/]+/`, `${ADAPTERS}$1/`] },
     },
     {
       name: "adapter-has-a-folder",
@@ -59,10 +75,11 @@ export default {
     },
     {
       name: "core-has-no-adapter",
-      comment: "hexpush/core is domain and application, for hosts that bring their own adapters.",
+      comment:
+        "hexpush/core is domain, application and protocols, for hosts that bring their own adapters.",
       severity: "error",
       from: { path: "^src/core\\.ts$" },
-      to: { pathNot: [DOMAIN, APPLICATION] },
+      to: { pathNot: [DOMAIN, APPLICATION, PROTOCOL] },
     },
     {
       name: "inversify-in-the-container-only",

@@ -4,9 +4,8 @@ import type { Logger } from "pino";
 import type { Config } from "./config/config.js";
 import { adapters } from "./container/adapters.js";
 import { core } from "./container/core.js";
-import { type Clock, TOKENS } from "./container/tokens.js";
+import { type Clock, type ServerListener, TOKENS } from "./container/tokens.js";
 import type { AuthPolicy } from "./domain/auth-policy.js";
-import type { PushListener } from "./domain/push-listener.js";
 import type { Transport } from "./domain/transport.js";
 
 export type { Container, ContainerModule };
@@ -18,7 +17,7 @@ export interface HostParts {
   readonly now: Clock | undefined;
   readonly transports: readonly Transport[];
   readonly middleware: readonly Middleware[];
-  readonly listeners: readonly PushListener[];
+  readonly listeners: readonly ServerListener[];
 }
 
 export function hostModule(parts: HostParts): ContainerModule {

@@ -1,6 +1,6 @@
 /**
- * `hexpush/core`: domain and application without any adapter, for other hosts. Nothing here
- * reaches for a clock, a socket or a Node module.
+ * `hexpush/core`: domain, application and protocols without any adapter, for other hosts. Nothing
+ * here reaches for a clock, a socket or a Node module.
  */
 export {
   applyJoinRules,
@@ -10,6 +10,7 @@ export {
   type JoinRule,
 } from "./application/channel-rules.js";
 export {
+  combineEvents,
   combineListeners,
   type ListenerEvent,
   type ListenerFault,
@@ -70,7 +71,6 @@ export {
   type PushLimits,
   type PushResult,
 } from "./domain/push.js";
-export { type PushInputResult, parsePushInput } from "./domain/push-input.js";
 export type * from "./domain/push-listener.js";
 export {
   type AcceptedPush,
@@ -88,3 +88,6 @@ export {
   type Transport,
   type TransportCounts,
 } from "./domain/transport.js";
+export type { ApiListener, ApiProcessed, ApiRequested } from "./protocol/http/api-listener.js";
+export { pushJson } from "./protocol/http/push.js";
+export { type PushInputResult, parsePushInput } from "./protocol/http/push-input.js";

@@ -14,14 +14,13 @@ import { createConfig } from "./config/load.js";
 import { SETTINGS } from "./config/settings.js";
 import { pushLimits } from "./container/core.js";
 import { isLoopback, openToOthers } from "./container/open-doors.js";
-import { mutableState, TOKENS } from "./container/tokens.js";
+import { mutableState, type ServerListener, TOKENS } from "./container/tokens.js";
 import { type Container, type ContainerModule, createContainer, hostModule } from "./container.js";
 import type { AuthPolicy, MaybePromise } from "./domain/auth-policy.js";
 import type { History, HistoryQuery } from "./domain/broker.js";
 import { Json } from "./domain/json.js";
 import { isPromise } from "./domain/maybe-promise.js";
 import { Push } from "./domain/push.js";
-import type { PushListener } from "./domain/push-listener.js";
 import type { AcceptedPush, UnacceptedPush } from "./domain/push-service.js";
 import type { Transport } from "./domain/transport.js";
 
@@ -30,10 +29,13 @@ export interface HexpushOptions extends Partial<Config> {
   readonly policy?: AuthPolicy;
   /** Deliver each push too, beside the WebSocket transport. */
   readonly transports?: readonly Transport[];
-  /** Koa middleware that runs before the routes, for every HTTP request. */
+  /**
+   * Koa middleware that runs before the routes, for every HTTP request. With any, no push takes the
+   * fast path: each costs about twice the CPU time.
+   */
   readonly middleware?: readonly Middleware[];
   /** Hear what happens, in their order. */
-  readonly listeners?: readonly PushListener[];
+  readonly listeners?: readonly ServerListener[];
   /** Takes the place of a pino logger on standard output. */
   readonly logger?: Logger;
   /**

@@ -18,7 +18,7 @@ export {
 } from "./adapters/memory/transport.js";
 export { ListenError } from "./application/listen-error.js";
 export { type ApiKeySetting, type Config, ConfigError, type LogLevel } from "./config/config.js";
-export { type ServerState, TOKENS, type Token } from "./container/tokens.js";
+export { type ServerListener, type ServerState, TOKENS, type Token } from "./container/tokens.js";
 export * from "./core.js";
 export {
   type Address,

@@ -19,6 +19,7 @@ const violating: Record<string, [path: string, text: string][]> = {
   "domain-imports-domain-only": [
     ["src/domain/x.ts", `import "../application/service.js";`],
     ["src/domain/x.ts", `import type { S } from "../application/service.js";`],
+    ["src/domain/x.ts", `import "../protocol/http/routes.js";`],
     ["src/domain/x.ts", `export type X = import("../application/service.js").S;`],
     ["src/domain/x.ts", `export const x = () => import("../application/service.js");`],
     ["src/domain/x.ts", `export * from "../application/service.js";`],
@@ -28,10 +29,20 @@ const violating: Record<string, [path: string, text: string][]> = {
     ["src/domain/x.ts", `import x from "not-there";`],
   ],
   "application-imports-inwards-only": [
+    ["src/application/x.ts", `import type { R } from "../protocol/http/routes.js";`],
     ["src/application/x.ts", `import "../adapters/koa/app.js";`],
     ["src/application/x.ts", `import "node:events";`],
     ["src/application/x.ts", `import type Koa from "koa";`],
   ],
+  "protocol-imports-inwards-only": [
+    ["src/protocol/http/x.ts", `import "../../adapters/koa/app.js";`],
+    ["src/protocol/http/x.ts", `import type { S } from "../../adapters/uws/server.js";`],
+    ["src/protocol/http/x.ts", `import "../phoenix/codec.js";`],
+    ["src/protocol/http/x.ts", `import "../../config/load.js";`],
+    ["src/protocol/http/x.ts", `import { STATUS_CODES } from "node:http";`],
+    ["src/protocol/http/x.ts", `import type Koa from "koa";`],
+  ],
+  "protocol-has-a-folder": [["src/protocol/http/x.ts", `import "../shared.js";`]],
   "adapter-imports-inwards-only": [
     ["src/adapters/koa/x.ts", `import "../uws/server.js";`],
     ["src/adapters/koa/x.ts", `import type { S } from "../uws/server.js";`],
@@ -68,14 +79,17 @@ const soundTree = {
   "src/domain/push.ts": `export type Push = string;`,
   "src/domain/ports.ts": `import type { Push } from "./push.js"; export type Port = Push;`,
   "src/application/service.ts": `import type { Port } from "../domain/ports.js"; export type S = Port;`,
-  "src/adapters/koa/app.ts": `import "node:http"; import "koa"; import "./body.js"; import "../../application/service.js";`,
+  "src/protocol/http/routes.ts": `import "./push.js"; import type { S } from "../../application/service.js"; export type R = S;`,
+  "src/protocol/http/push.ts": `import "../../domain/push.js";`,
+  "src/protocol/phoenix/codec.ts": `import "../../domain/push.js";`,
+  "src/adapters/koa/app.ts": `import "node:http"; import "koa"; import "./body.js"; import "../../application/service.js"; import "../../protocol/http/routes.js";`,
   "src/adapters/koa/body.ts": `import type { Push } from "../../domain/push.js"; export type B = Push;`,
   "src/adapters/uws/server.ts": `import "uWebSockets.js"; import "./socket.js"; export type S = 1;`,
   "src/adapters/uws/socket.ts": `import type { WebSocket } from "uWebSockets.js"; import "./codec.js";`,
   "src/adapters/uws/codec.ts": `import "../../domain/push.js";`,
   "src/config/load.ts": `import "node:fs";`,
   "src/container.ts": `import "reflect-metadata"; import "inversify"; import "./config/load.js"; import "./adapters/koa/app.js"; import "./adapters/uws/server.js";`,
-  "src/core.ts": `export * from "./domain/push.js"; export * from "./application/service.js";`,
+  "src/core.ts": `export * from "./domain/push.js"; export * from "./application/service.js"; export * from "./protocol/http/routes.js";`,
   "src/index.ts": `export * from "./core.js"; export * from "./container.js"; import "inversify"; import "./adapters/koa/app.js";`,
   "src/main.ts": `import "./index.js";`,
 };
@@ -141,6 +155,7 @@ describe("the rules of the architecture", () => {
     it.each(plants)("is broken in %s by %s", async (path, text) => {
       plant(path, text);
       plant("src/adapters/shared.ts", "export {};");
+      plant("src/protocol/shared.ts", "export {};");
       plant("test/helper.ts", "export {};");
 
       const { violations } = await check(tree);

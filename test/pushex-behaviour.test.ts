@@ -4,7 +4,7 @@ import {
   createHexpush,
   type Hexpush,
   Json,
-  type PushListener,
+  type ServerListener,
 } from "../src/index.js";
 import { within } from "./support/inbox.js";
 import { RawClient } from "./support/raw-client.js";
@@ -19,7 +19,7 @@ afterEach(async () => {
   await Promise.all(running.splice(0).map((hexpush) => hexpush.stop(0)));
 });
 
-async function start(policy: Partial<AuthPolicy> = {}, listeners: PushListener[] = []) {
+async function start(policy: Partial<AuthPolicy> = {}, listeners: ServerListener[] = []) {
   const allow = () => ({ allow: true }) as const;
   const hexpush = createHexpush({
     port: 0,
@@ -197,7 +197,7 @@ describe("PushEx.Behaviour.PushInstrumentation", () => {
   it("every listener hears api_requested, requested, delivered and api_processed in this order", async () => {
     const heard: string[][] = [[], []];
     const listeners = heard.map(
-      (lines): PushListener => ({
+      (lines): ServerListener => ({
         apiRequested: ({ method, path }) => lines.push(`api_requested ${method} ${path}`),
         apiProcessed: ({ status }) => lines.push(`api_processed ${status}`),
         pushRequested: ({ push }) => lines.push(`requested ${push.channels}`),

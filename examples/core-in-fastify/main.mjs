@@ -7,7 +7,7 @@
 //   curl http://127.0.0.1:4004/push -H 'authorization: Bearer demo-key' \
 //     -H 'content-type: application/json' -d '{"channel":"test","data":1,"event":"woohoo"}'
 import Fastify from "fastify";
-import { ANONYMOUS, guardPolicy, Json, PushService, parsePushInput } from "hexpush/core";
+import { ANONYMOUS, guardPolicy, Json, PushService, parsePushInput, pushJson } from "hexpush/core";
 import { SseTransport } from "./sse-transport.mjs";
 
 /** @import { AuthPolicy } from "hexpush/core" */
@@ -43,7 +43,7 @@ app.post("/push", async (request, reply) => {
   });
   if (outcome.kind === "denied") return reply.code(403).send({ error: "Access Forbidden" });
   if (outcome.kind === "invalid") return reply.code(422).send({ error: outcome.error.message });
-  return reply.type("application/json; charset=utf-8").send(outcome.push.toAnswer());
+  return reply.type("application/json; charset=utf-8").send(pushJson(outcome.push));
 });
 
 app.get("/events", async (request, reply) => {

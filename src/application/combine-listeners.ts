@@ -4,11 +4,9 @@ import type { PushListener } from "../domain/push-listener.js";
 export type ListenerEvent = keyof PushListener;
 
 /** A listener threw or rejected; the error is its own. */
-export type ListenerFault = (event: ListenerEvent, error: unknown) => void;
+export type ListenerFault<Event = ListenerEvent> = (event: Event, error: unknown) => void;
 
-const EVENTS = [
-  "apiRequested",
-  "apiProcessed",
+export const PUSH_EVENTS = [
   "pushRequested",
   "pushRefused",
   "messageDelivered",
@@ -20,24 +18,33 @@ const EVENTS = [
 ] as const satisfies readonly ListenerEvent[];
 
 /**
- * Several listeners as one that neither throws nor rejects, with their contract enforced: each is
- * called in their order, whatever the others do.
+ * Combines several listeners into one that neither throws nor rejects: each is called in order,
+ * whatever the others do.
  *
- * An event that none of them hears is not there at all, so that it costs its source one look.
+ * An event that none of them listens to is missing, so that its source spends one look on it.
  */
 export function combineListeners(
   listeners: readonly PushListener[],
   report: ListenerFault,
 ): PushListener {
-  const combined: Partial<Record<ListenerEvent, (event: never) => void>> = {};
-  for (const event of EVENTS) {
+  return combineEvents(PUSH_EVENTS, listeners, report);
+}
+
+/** As `combineListeners`, for any kind of listener. @param events the methods to combine */
+export function combineEvents<L extends object, Event extends keyof L>(
+  events: readonly Event[],
+  listeners: readonly L[],
+  report: ListenerFault<Event>,
+): Pick<L, Event> {
+  const combined: Partial<Record<Event, (event: never) => void>> = {};
+  for (const event of events) {
     const hearing = listeners.filter((listener) => typeof listener[event] === "function");
     if (hearing.length === 0) continue;
     const onError = (error: unknown) => report(event, error);
     combined[event] = (details: never) => {
-      for (const listener of hearing) {
+      for (const listener of hearing as readonly Record<Event, (event: never) => unknown>[]) {
         try {
-          const result = listener[event]?.(details);
+          const result = listener[event](details);
           if (isPromise(result)) result.then(undefined, onError);
         } catch (error) {
           onError(error);
@@ -45,5 +52,5 @@ export function combineListeners(
       }
     };
   }
-  return combined as PushListener;
+  return combined as Pick<L, Event>;
 }

@@ -2,12 +2,17 @@ import { ContainerModule } from "inversify";
 import type { Logger } from "pino";
 import { FileBroker } from "../adapters/file-broker/file-broker.js";
 import { RevocationFile } from "../adapters/files/revocation-file.js";
-import { createHttpApi, type KoaAppOptions } from "../adapters/koa/app.js";
+import { createKoaApp } from "../adapters/koa/app.js";
 import { createLog } from "../adapters/log/log.js";
 import { MemoryBroker } from "../adapters/memory/broker.js";
+import { randomIds } from "../adapters/node/random-ids.js";
+import { decodeUtf8, fingerprint } from "../adapters/node/text.js";
+import { parseForm } from "../adapters/qs/form.js";
 import { openStream } from "../adapters/sse/node-exchange.js";
+import type { FastPath } from "../adapters/uws/fast-path.js";
 import { PhoenixSockets } from "../adapters/uws/phoenix-sockets.js";
 import { UwsServer } from "../adapters/uws/server.js";
+import type { StreamRoute } from "../adapters/uws/uws-exchange.js";
 import type { ChannelRules } from "../application/channel-rules.js";
 import { anyOrigin, listedOrigins, type OriginRule, sameHost } from "../application/origins.js";
 import { Revocations } from "../application/revocations.js";
@@ -17,14 +22,18 @@ import { Drain } from "../application/subscriptions/drain.js";
 import { Subscriptions } from "../application/subscriptions/subscriptions.js";
 import { type Config, ConfigError } from "../config/config.js";
 import type { Broker, HistoryLimits } from "../domain/broker.js";
+import { apiObserver, bothObservers, requestLogger } from "../protocol/http/observe-requests.js";
+import { apiRoutes } from "../protocol/http/routes.js";
 import { EventStreams } from "../protocol/sse/event-streams.js";
 import { configuredPolicy } from "./configured-policy.js";
 import { isLoopback } from "./open-doors.js";
 import {
   all,
-  apiDesk,
+  apiServices,
   type Clock,
+  type HttpApi,
   httpApi,
+  httpServing,
   type RevocationStore,
   revocationLog,
   TOKENS,
@@ -106,54 +115,53 @@ export const adapters = new ContainerModule(({ bind }) => {
     TOKENS.log,
   ]);
   bind(TOKENS.transport).toService(TOKENS.subscriptions);
-  bind(TOKENS.koaApp).toResolvedValue(({ app }) => app, [httpApi]);
-  bind(httpApi).toResolvedValue(
-    (desk, streams, state, origins, log, config, clock, middleware) => {
-      const options: KoaAppOptions = {
-        ...desk,
+  bind(TOKENS.newPushId).toConstantValue(randomIds());
+  bind(TOKENS.koaApp).toResolvedValue(({ app }) => app, [httpServing]);
+  bind(httpServing).toResolvedValue(
+    (api, streams, origins, log, middleware) => ({
+      app: createKoaApp({
+        ...api,
         openStream: (request, response) => openStream(streams, request, response),
         origins,
         log,
         middleware,
-        logRequests: config.requestLog,
+      }),
+      // A host's middleware sees every request.
+      ...(middleware.length === 0
+        ? { fastPath: fastPathOf(api, log), streams: streamRouteOf(api, streams) }
+        : { fastPath: undefined, streams: undefined }),
+    }),
+    [httpApi, TOKENS.streams, TOKENS.origins, TOKENS.log, all(TOKENS.middleware)],
+  );
+  bind(httpApi).toResolvedValue(
+    (services, listener, state, log, config, clock) => ({
+      routes: apiRoutes({
+        ...services,
+        log,
         readiness: () => (state.draining ? "The server is shutting down." : undefined),
         limits: {
           bodyBytesMax: config.bodyLimit,
           pushesMax: config.pushesPerBatch,
           idempotencyKeysMax: config.idempotencyKeys,
         },
-        now: () => clock() * 1000,
-      };
-      return createHttpApi(options);
-    },
-    [
-      apiDesk,
-      TOKENS.streams,
-      TOKENS.state,
-      TOKENS.origins,
-      TOKENS.log,
-      TOKENS.config,
-      TOKENS.clock,
-      all(TOKENS.middleware),
-    ],
+        nowMs: () => clock() * 1000,
+      }),
+      requestLog: config.requestLog ? requestLogger(log, monotonicMs) : undefined,
+      observer: apiObserver(listener, monotonicMs),
+      newRequestId: randomIds(),
+    }),
+    [apiServices, TOKENS.listeners, TOKENS.state, TOKENS.log, TOKENS.config, TOKENS.clock],
   );
-  bind(apiDesk).toResolvedValue(
-    (pushes, policy, control, traces, revoker, listener) => ({
+  bind(apiServices).toResolvedValue(
+    (pushes, policy, control, traces, revoker) => ({
       pushes,
       policy,
       control,
       traces,
       revoker,
-      listener,
+      platform: { decodeUtf8, fingerprint, parseForm },
     }),
-    [
-      TOKENS.pushes,
-      TOKENS.guardedPolicy,
-      TOKENS.control,
-      TOKENS.traces,
-      TOKENS.revoker,
-      TOKENS.listeners,
-    ],
+    [TOKENS.pushes, TOKENS.guardedPolicy, TOKENS.control, TOKENS.traces, TOKENS.revoker],
   );
   bind(TOKENS.sockets).toResolvedValue(
     (subscriptions, connects, drain, streams, { frameLimit: frameBytesMax }) => {
@@ -163,22 +171,43 @@ export const adapters = new ContainerModule(({ bind }) => {
     [TOKENS.subscriptions, TOKENS.connects, TOKENS.drain, TOKENS.streams, TOKENS.config],
   );
   bind(TOKENS.server).toResolvedValue(
-    (app, api, sockets, { host, port, drainSockets }) => {
-      // An app that a host has put in its place is to see everything.
-      const isOurs = app === api.app;
+    (app, serving, sockets, { host, port, drainSockets }) => {
+      // An app that a host has put in place of ours sees every request.
+      const isOurs = app === serving.app;
       return new UwsServer({
         host,
         port,
         handler: app.callback(),
-        lanes: isOurs ? api.lanes : [],
         ...sockets,
-        streams: isOurs ? api.streamRoute(sockets.streams) : undefined,
+        fastPath: isOurs ? serving.fastPath : undefined,
+        streams: isOurs ? serving.streams : undefined,
         drainSockets,
       });
     },
-    [TOKENS.koaApp, httpApi, TOKENS.sockets, TOKENS.config],
+    [TOKENS.koaApp, httpServing, TOKENS.sockets, TOKENS.config],
   );
 });
+
+const monotonicMs = () => performance.now();
+
+function fastPathOf(
+  { routes, requestLog, observer, newRequestId }: HttpApi,
+  log: Logger,
+): FastPath {
+  return {
+    routes: routes.filter(({ body }) => body?.smallBytesMax !== undefined),
+    observer: bothObservers(requestLog, observer),
+    newRequestId,
+    log,
+  };
+}
+
+function streamRouteOf(
+  { requestLog, observer, newRequestId }: HttpApi,
+  streams: EventStreams,
+): StreamRoute {
+  return { streams, observer: bothObservers(requestLog, observer), newRequestId };
+}
 
 function brokerFor(config: Config, rules: ChannelRules, clock: Clock, log: Logger): Broker {
   const every: HistoryLimits = { size: config.historySize, ttl: config.historyTtl };

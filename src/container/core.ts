@@ -1,7 +1,6 @@
 import { ContainerModule } from "inversify";
-import { newId } from "../adapters/koa/request-id.js";
 import { applyJoinRules, ChannelRules } from "../application/channel-rules.js";
-import { combineListeners } from "../application/combine-listeners.js";
+import { combineEvents, PUSH_EVENTS } from "../application/combine-listeners.js";
 import { Control } from "../application/control.js";
 import { describeError } from "../application/describe-error.js";
 import { guardPolicy } from "../application/guard-policy.js";
@@ -11,6 +10,7 @@ import { Revoker } from "../application/revoker.js";
 import type { Config } from "../config/config.js";
 import type { PushLimits } from "../domain/push.js";
 import { PushService } from "../domain/push-service.js";
+import { API_EVENTS } from "../protocol/http/api-listener.js";
 import { policyFaultTo } from "./configured-policy.js";
 import { all, mutableState, revocationLog, TOKENS } from "./tokens.js";
 
@@ -37,20 +37,20 @@ export const core = new ContainerModule(({ bind }) => {
   bind(TOKENS.listener).toService(TOKENS.traces);
   bind(TOKENS.listeners).toResolvedValue(
     (listeners, log) =>
-      combineListeners(listeners, (event, error) =>
+      combineEvents([...PUSH_EVENTS, ...API_EVENTS], listeners, (event, error) =>
         log.error({ err: describeError(error), event }, "a listener failed"),
       ),
     [all(TOKENS.listener), TOKENS.log],
   );
   bind(TOKENS.pushes).toResolvedValue(
-    (policy, transports, config, listener, rules, broker, log) =>
+    (policy, transports, config, listener, rules, broker, newPushId, log) =>
       new PushService({
         policy,
         transports,
         limits: pushLimits(config),
         broker,
         listener,
-        newPushId: newId,
+        newPushId,
         check: (push) => rules.checkPush(push),
         onDeliveryError: (error) => log.error({ err: describeError(error) }, "a transport failed"),
       }),
@@ -61,6 +61,7 @@ export const core = new ContainerModule(({ bind }) => {
       TOKENS.listeners,
       TOKENS.channelRules,
       TOKENS.broker,
+      TOKENS.newPushId,
       TOKENS.log,
     ],
   );

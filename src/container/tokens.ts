@@ -3,9 +3,10 @@ import type Koa from "koa";
 import type { Middleware } from "koa";
 import type { Logger } from "pino";
 import type { RevocationFile } from "../adapters/files/revocation-file.js";
-import type { ApiDesk, HttpApi } from "../adapters/koa/app.js";
+import type { FastPath } from "../adapters/uws/fast-path.js";
 import type { PhoenixSockets } from "../adapters/uws/phoenix-sockets.js";
 import type { UwsServer } from "../adapters/uws/server.js";
+import type { StreamRoute } from "../adapters/uws/uws-exchange.js";
 import type { ChannelRules } from "../application/channel-rules.js";
 import type { Control } from "../application/control.js";
 import type { OriginRule } from "../application/origins.js";
@@ -22,6 +23,10 @@ import type { Broker } from "../domain/broker.js";
 import type { PushListener } from "../domain/push-listener.js";
 import type { PushService } from "../domain/push-service.js";
 import type { Transport } from "../domain/transport.js";
+import type { ApiRoute } from "../protocol/http/api.js";
+import type { ApiListener } from "../protocol/http/api-listener.js";
+import type { RequestObserver } from "../protocol/http/observe-requests.js";
+import type { ApiServices } from "../protocol/http/routes.js";
 import type { EventStreams } from "../protocol/sse/event-streams.js";
 import type { ConfiguredPolicy } from "./configured-policy.js";
 
@@ -51,6 +56,8 @@ export interface MutableServerState {
 }
 
 export const mutableState = token<MutableServerState>("MutableServerState");
+
+/** Everything that serves sockets. */
 export interface NodeSockets {
   readonly subscriptions: Subscriptions;
   readonly connects: Connects;
@@ -58,6 +65,9 @@ export interface NodeSockets {
   readonly streams: EventStreams;
   readonly phoenix: PhoenixSockets;
 }
+
+/** What a server tells its listeners: of pushes and sockets, and of the requests for its API. */
+export type ServerListener = PushListener & ApiListener;
 
 /** Everything that is bound; each can be replaced by a module that rebinds it. */
 export const TOKENS = {
@@ -85,10 +95,12 @@ export const TOKENS = {
   /** What keeps and brings the messages: replace this one. */
   broker: token<Broker>("Broker"),
   pushes: token<PushService>("PushService"),
+  /** Makes the id of each push. */
+  newPushId: token<() => string>("NewPushId"),
   /** All of them hear what happens; a host adds its own by another binding of this token. */
-  listener: token<PushListener>("PushListener"),
+  listener: token<ServerListener>("PushListener"),
   /** All listeners as one that never throws. */
-  listeners: token<PushListener>("PushListeners"),
+  listeners: token<ServerListener>("PushListeners"),
   traces: token<PushTraces>("PushTraces"),
   /** What the settings say of `authPolicy`, and how to read it again. */
   configuredPolicy: token<ConfiguredPolicy>("ConfiguredPolicy"),
@@ -102,10 +114,32 @@ export const TOKENS = {
   server: token<UwsServer>("UwsServer"),
 } as const;
 
-/** What the HTTP API works on; together, since an app takes more than Inversify's typings count. */
-export const apiDesk = token<ApiDesk>("ApiDesk");
+/** What the HTTP API works on; together, since Inversify's typings end at ten dependencies. */
+export const apiServices =
+  token<Omit<ApiServices, "readiness" | "limits" | "nowMs" | "log">>("ApiServices");
+
+/** The routes of the API, and what every server of them needs besides. */
+export interface HttpApi {
+  readonly routes: readonly ApiRoute[];
+  /** Logs each request; undefined if the settings say so. */
+  readonly requestLog: RequestObserver | undefined;
+  /** Tells the listeners; undefined if none of them listens. */
+  readonly observer: RequestObserver | undefined;
+  readonly newRequestId: () => string;
+}
 
 export const httpApi = token<HttpApi>("HttpApi");
+
+/**
+ * Our own Koa app, and what answers beside it: undefined if the app has to see every request.
+ */
+export interface HttpServing {
+  readonly app: Koa;
+  readonly fastPath: FastPath | undefined;
+  readonly streams: StreamRoute | undefined;
+}
+
+export const httpServing = token<HttpServing>("HttpServing");
 
 /** Inversify takes no undefined for a value. */
 export interface RevocationStore {

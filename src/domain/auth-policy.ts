@@ -91,6 +91,10 @@ export type OperateDecision =
       readonly answer?: PushDenial;
     };
 
+/**
+ * The policy's own answer to an HTTP caller. It is declared here because policies, which hosts write,
+ * supply it; only the HTTP protocol reads it, and every other layer passes it on.
+ */
 export interface PushDenial {
   /** An HTTP status from 400 to 599. */
   readonly status: number;

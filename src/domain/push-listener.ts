@@ -11,10 +11,6 @@ import type { Push } from "./push.js";
  * What it holds may be secret (header fields, data) and belongs in no log.
  */
 export interface PushListener {
-  /** A request for the HTTP API (`/api/…`) has come; nothing of it has been checked. */
-  apiRequested?(event: ApiRequested): unknown;
-  /** Its answer is complete, or its client has gone. */
-  apiProcessed?(event: ApiProcessed): unknown;
   /** A push was authorised and is valid; its messages follow at once. */
   pushRequested?(event: PushRequested): unknown;
   /** A push was denied, is invalid or could not be accepted, and delivers nothing. */
@@ -28,19 +24,6 @@ export interface PushListener {
   channelLeft?(event: ChannelEvent): unknown;
   /** A socket is closed because its send buffer has passed its limit; its other events follow. */
   consumerCut?(event: ConsumerCut): unknown;
-}
-
-export interface ApiRequested {
-  readonly requestId: string;
-  readonly method: string;
-  /** Without the query string. */
-  readonly path: string;
-}
-
-export interface ApiProcessed extends ApiRequested {
-  /** Undefined where the client went away before an answer. */
-  readonly status: number | undefined;
-  readonly durationMs: number;
 }
 
 export interface PushRequested {

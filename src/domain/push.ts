@@ -1,4 +1,4 @@
-import { type Json, needsEscape } from "./json.js";
+import type { Json } from "./json.js";
 import type { Message } from "./message.js";
 import { nameFault } from "./name.js";
 
@@ -82,17 +82,6 @@ export class Push {
   /** The push on one of its channels, as it is delivered there. */
   message(channel: string): Message {
     return { channel, event: this.event, data: this.data };
-  }
-
-  /** The answer to the caller: `{"channel":[…],"data":…,"event":…}` with the keys in this order. */
-  toAnswer(): string {
-    const { channels, event, data } = this;
-    const first = channels[0] as string;
-    // Put together at once: each part on the way is a string of its own.
-    if (channels.length === 1 && !needsEscape(first) && !needsEscape(event)) {
-      return `{"channel":["${first}"],"data":${data.text},"event":"${event}"}`;
-    }
-    return `{"channel":${JSON.stringify(channels)},"data":${data.text},"event":${JSON.stringify(event)}}`;
   }
 }
 

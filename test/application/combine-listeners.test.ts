@@ -1,8 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { combineListeners, type ListenerEvent } from "../../src/application/combine-listeners.js";
-import type { ApiRequested, PushListener } from "../../src/domain/push-listener.js";
+import {
+  combineEvents,
+  combineListeners,
+  type ListenerEvent,
+} from "../../src/application/combine-listeners.js";
+import type { PushListener, SocketInfo } from "../../src/domain/push-listener.js";
 
-const event: ApiRequested = { requestId: "1", method: "GET", path: "/api/stats" };
+const event: SocketInfo = { transport: "test", socketId: "1", presenceId: undefined };
 
 /** Each listener's name, in the order in which they heard it. */
 function hearing(...ways: (() => unknown)[]) {
@@ -10,7 +14,7 @@ function hearing(...ways: (() => unknown)[]) {
   const faults: [ListenerEvent, unknown][] = [];
   const listeners = ways.map(
     (way, index): PushListener => ({
-      apiRequested: () => {
+      socketConnected: () => {
         heard.push(index);
         return way();
       },
@@ -26,12 +30,12 @@ const fine = () => undefined;
 describe("combineListeners", () => {
   it("calls each at once, in their order, with the same event", () => {
     const events: unknown[] = [];
-    const listener: PushListener = { apiRequested: (each) => events.push(each) };
-    combineListeners([listener, listener], () => {}).apiRequested?.(event);
+    const listener: PushListener = { socketConnected: (each) => events.push(each) };
+    combineListeners([listener, listener], () => {}).socketConnected?.(event);
     expect(events).toEqual([event, event]);
     expect(events[0]).toBe(event);
     const { heard, combined } = hearing(fine, fine, fine);
-    combined.apiRequested?.(event);
+    combined.socketConnected?.(event);
     expect(heard).toEqual([0, 1, 2]);
   });
 
@@ -40,24 +44,24 @@ describe("combineListeners", () => {
       const { heard, faults, combined } = hearing(() => {
         throw thrown;
       }, fine);
-      expect(combined.apiRequested?.(event)).toBeUndefined();
+      expect(combined.socketConnected?.(event)).toBeUndefined();
       expect(heard).toEqual([0, 1]);
-      expect(faults).toEqual([["apiRequested", thrown]]);
+      expect(faults).toEqual([["socketConnected", thrown]]);
     }
   });
 
   it("reports one that rejects, and rejects nothing itself", async () => {
     const error = new Error("out of order");
     const { heard, faults, combined } = hearing(() => Promise.reject(error), fine);
-    expect(combined.apiRequested?.(event)).toBeUndefined();
+    expect(combined.socketConnected?.(event)).toBeUndefined();
     expect(heard).toEqual([0, 1]);
     await settled();
-    expect(faults).toEqual([["apiRequested", error]]);
+    expect(faults).toEqual([["socketConnected", error]]);
   });
 
   it("waits for none", async () => {
     const { heard, faults, combined } = hearing(() => new Promise(() => {}), fine);
-    combined.apiRequested?.(event);
+    combined.socketConnected?.(event);
     expect(heard).toEqual([0, 1]);
     await settled();
     expect(faults).toEqual([]);
@@ -80,40 +84,40 @@ describe("combineListeners", () => {
     ];
     for (const result of odd) {
       const { heard, faults, combined } = hearing(() => result, fine);
-      combined.apiRequested?.(event);
+      combined.socketConnected?.(event);
       expect([heard, faults.length]).toEqual([[0, 1], 1]);
     }
     // biome-ignore lint/suspicious/noThenProperty: as above.
     for (const result of [null, 1, "then", { then: 1 }]) {
       const { faults, combined } = hearing(() => result);
-      combined.apiRequested?.(event);
+      combined.socketConnected?.(event);
       expect(faults).toEqual([]);
     }
   });
 
   it("has no event that none of them hears", () => {
     expect(combineListeners([], () => {})).toEqual({});
-    expect(Object.keys(hearing(fine).combined)).toEqual(["apiRequested"]);
-    const none = { apiRequested: undefined } as unknown as PushListener;
+    expect(Object.keys(hearing(fine).combined)).toEqual(["socketConnected"]);
+    const none = { socketConnected: undefined } as unknown as PushListener;
     expect(Object.keys(combineListeners([none], () => {}))).toEqual([]);
   });
 
   it("calls a method with its object, also one of a class", () => {
     class Counter implements PushListener {
       heard = 0;
-      apiRequested(): void {
+      socketConnected(): void {
         this.heard++;
       }
     }
     const counter = new Counter();
-    const { apiRequested } = combineListeners([counter], () => {});
-    apiRequested?.(event);
+    const { socketConnected } = combineListeners([counter], () => {});
+    socketConnected?.(event);
     expect(counter.heard).toBe(1);
   });
 
   it("passes on each event of the port", () => {
     const names = [
-      ...["apiRequested", "apiProcessed", "pushRequested", "pushRefused", "messageDelivered"],
+      ...["pushRequested", "pushRefused", "messageDelivered"],
       ...["socketConnected", "socketClosed", "channelJoined", "channelLeft", "consumerCut"],
     ] satisfies string[] as ListenerEvent[];
     const heard: string[] = [];
@@ -121,5 +125,16 @@ describe("combineListeners", () => {
     const combined = combineListeners([listener], () => {});
     for (const name of names) combined[name]?.({} as never);
     expect(heard).toEqual(names);
+  });
+});
+
+describe("combineEvents", () => {
+  it("combines the methods that it is told, and no others", () => {
+    const heard: string[] = [];
+    const listener = { a: () => heard.push("a"), b: () => heard.push("b") };
+    const combined = combineEvents(["b"], [listener, listener], () => {});
+    combined.b();
+    expect(heard).toEqual(["b", "b"]);
+    expect(Object.keys(combined)).toEqual(["b"]);
   });
 });

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { METHODS, STATUS_CODES } from "node:http";
+import type { ApiRoute } from "../../protocol/http/api.js";
 import { BridgedRequest } from "./bridged-request.js";
 import { BridgedResponse } from "./bridged-response.js";
-import { type Lane, PlainRequest, type PlainRequestOptions } from "./plain-request.js";
+import { type FastPath, FastRequest, type FastRequestOptions, isFast } from "./fast-path.js";
 import type { RawRequest, RawResponse } from "./raw-http.js";
 import { type RequestHead, rawHeadersOf, readRequestHead } from "./request-head.js";
 import { writeJsonBody } from "./unended-answer.js";
@@ -24,13 +25,13 @@ export interface HttpBridgeOptions {
  *
  * uWebSockets.js answers the requests of one connection strictly in turn: requests that a client
  * pipelines are served as long as each answer is complete in the turn of the event loop in which
- * its request came (so are all of hexpush's own with a policy that decides at once); where one
- * takes longer and bytes of the next request are there already, uWebSockets.js closes the
- * connection, which RFC 9112, section 9.3.2 asks pipelining clients to bear.
+ * its request came (as with hexpush's own routes and a synchronous policy). If one takes longer and
+ * bytes of the next request have arrived already, uWebSockets.js closes the connection, which
+ * RFC 9112, section 9.3.2 asks pipelining clients to handle.
  *
  * A request whose body comes in chunks is the last one on its connection (`connection: close`):
- * uWebSockets.js reads chunks too leniently to trust what it takes for their end. If more bytes are
- * there in the same read, the connection is closed and the request counts as broken off.
+ * uWebSockets.js reads chunks too leniently to trust the end that it sees. If more bytes are in the
+ * same read, the connection is closed and the request counts as broken off.
  */
 export class HttpBridge {
   readonly #handler: NodeRequestHandler;
@@ -66,19 +67,25 @@ export class HttpBridge {
     if (head !== undefined) this.#bridge(raw, rawRequest, head);
   }
 
-  /** Handles POSTs to the lane's path, with or without a query string. */
-  posts(lane: Lane): (raw: RawResponse, rawRequest: RawRequest) => void {
-    const options: PlainRequestOptions = {
-      lane,
+  /** Handles requests to the route's path: itself if their form allows it, otherwise by the handler. */
+  fast(
+    route: ApiRoute,
+    { observer, newRequestId, log }: FastPath,
+  ): (raw: RawResponse, rawRequest: RawRequest) => void {
+    const options: FastRequestOptions = {
+      route,
+      observer,
+      newRequestId,
+      log,
       isDraining: this.#isDraining,
       done: this.#settled,
     };
     return (raw, rawRequest) => {
       const head = readHead(raw, rawRequest);
       if (head === undefined) return;
-      if (lane.takes(head.headers) && rawRequest.getQuery() === undefined) {
+      if (isFast(head.headers, route) && rawRequest.getQuery() === undefined) {
         this.#inFlight++;
-        new PlainRequest(raw, head.headers, options).receive();
+        new FastRequest(raw, head.headers, options).receive();
       } else {
         this.#bridge(raw, rawRequest, head);
       }
@@ -125,7 +132,7 @@ export class HttpBridge {
   };
 }
 
-/** Undefined where the request had to be refused. */
+/** Undefined if the request had to be refused. */
 function readHead(raw: RawResponse, rawRequest: RawRequest): RequestHead | undefined {
   const head = readRequestHead(rawRequest);
   if (head.fault === undefined) return head;
@@ -133,7 +140,7 @@ function readHead(raw: RawResponse, rawRequest: RawRequest): RequestHead | undef
   return undefined;
 }
 
-/** Answers and closes the connection, so that nothing behind this request runs. */
+/** Answers and closes the connection, so that nothing that follows this request runs. */
 export function refuse(
   raw: RawResponse,
   status: number,

@@ -6,9 +6,9 @@ import type { Drain } from "../../application/subscriptions/drain.js";
 import type { Subscriptions } from "../../application/subscriptions/subscriptions.js";
 import { SOCKET_PATH } from "../../protocol/phoenix/upgrades.js";
 import { EVENTS_PATH } from "../../protocol/sse/event-streams.js";
+import type { FastPath } from "./fast-path.js";
 import { HttpBridge, type NodeRequestHandler, refuse } from "./http-bridge.js";
 import type { PhoenixSockets } from "./phoenix-sockets.js";
-import type { Lane } from "./plain-request.js";
 import type { StreamRoute } from "./uws-exchange.js";
 
 export interface UwsServerOptions {
@@ -17,8 +17,8 @@ export interface UwsServerOptions {
   /** 0 for any free port. */
   readonly port: number;
   readonly handler: NodeRequestHandler;
-  /** Each answers what it takes in place of the handler. @defaultValue none */
-  readonly lanes?: readonly Lane[];
+  /** Serves what it can in place of the handler. @defaultValue none */
+  readonly fastPath?: FastPath | undefined;
   readonly subscriptions: Subscriptions;
   readonly connects: Connects;
   readonly drain: Drain;
@@ -53,7 +53,7 @@ export class UwsServer {
    * @throws {ListenError} if it cannot listen on the address.
    */
   async start(): Promise<number> {
-    const { host, port, phoenix, subscriptions, connects, streams } = this.#options;
+    const { host, port, phoenix, subscriptions, connects, streams, fastPath } = this.#options;
     await assertFree(host, port);
     // Its own header field names the library and its version to every stranger.
     (uws as unknown as { _cfg(key: string): void })._cfg("silent");
@@ -68,8 +68,10 @@ export class UwsServer {
     app.any(SOCKET_PATH, (response) =>
       refuse(response, 400, "This path takes WebSocket connections."),
     );
-    // Routes of their own: uWebSockets.js has looked at method and path already.
-    for (const lane of this.#options.lanes ?? []) app.post(lane.path, this.#bridge.posts(lane));
+    // Registered by path, since uWebSockets.js compares method and path anyway.
+    for (const route of fastPath?.routes ?? []) {
+      app.post(route.path, this.#bridge.fast(route, fastPath as FastPath));
+    }
     if (streams !== undefined) app.get(EVENTS_PATH, this.#bridge.streams(streams));
     app.any("/*", (response, request) => this.#bridge.handle(response, request));
     const listening = await new Promise<us_listen_socket | false>((resolve) => {

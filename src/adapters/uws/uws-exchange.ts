@@ -1,7 +1,9 @@
 import { STATUS_CODES } from "node:http";
 import type { Headers } from "../../domain/auth-policy.js";
 import { utf8Length } from "../../domain/name.js";
-import type { EventStreams } from "../../protocol/sse/event-streams.js";
+import { requestIdOf } from "../../protocol/http/api.js";
+import type { RequestEnd, RequestObserver } from "../../protocol/http/observe-requests.js";
+import { EVENTS_PATH, type EventStreams } from "../../protocol/sse/event-streams.js";
 import type { Stream, StreamExchange, StreamFields } from "../../protocol/sse/stream.js";
 import type { RawRequest, RawResponse } from "./raw-http.js";
 
@@ -33,22 +35,24 @@ function merge(first: string, second: string): string {
   return merged.both;
 }
 
-/** Streams of events that pass the handler for `node:http` by. */
+/** Streams of events that the server answers without the handler for `node:http`. */
 export interface StreamRoute {
   readonly streams: EventStreams;
-  /** The fields of every answer to a request with these. */
-  fields(headers: Headers): StreamFields;
+  readonly observer: RequestObserver | undefined;
+  readonly newRequestId: () => string;
 }
 
 /** Serves a stream on uWebSockets.js itself. Must be called in the request's own callback. */
 export function openStream(
-  { streams, fields }: StreamRoute,
+  { streams, observer, newRequestId }: StreamRoute,
   raw: RawResponse,
   request: RawRequest,
   headers: Headers,
 ): void {
   const query = request.getQuery() ?? "";
-  const exchange = new UwsExchange(raw, fields(headers));
+  const requestId = requestIdOf(headers["x-request-id"], newRequestId);
+  const onEnd = observer?.(requestId, "GET", EVENTS_PATH);
+  const exchange = new UwsExchange(raw, { "x-request-id": requestId }, onEnd);
   const stream = streams.open({ method: "GET", query, headers }, exchange);
   if (!exchange.isOver) exchange.onAborted(streams, stream);
 }
@@ -73,6 +77,7 @@ class UwsExchange implements StreamExchange {
     private readonly raw: RawResponse,
     /** Written before all others; undefined once they are. */
     private fields: StreamFields | undefined,
+    private readonly onEnd: RequestEnd | undefined,
   ) {}
 
   get remoteAddress(): string | undefined {
@@ -84,6 +89,7 @@ class UwsExchange implements StreamExchange {
   onAborted(streams: EventStreams, stream: Stream | undefined): void {
     this.raw.onAborted(() => {
       this.isOver = true;
+      this.onEnd?.(undefined);
       if (stream !== undefined) streams.gone(stream);
     });
     if (stream !== undefined) this.#onWritable = () => streams.writable(stream);
@@ -98,6 +104,7 @@ class UwsExchange implements StreamExchange {
       else this.raw.end(body);
     });
     this.isOver = true;
+    this.onEnd?.(status);
   }
 
   start(fields: StreamFields): void {
@@ -194,6 +201,7 @@ class UwsExchange implements StreamExchange {
   #finish(): void {
     this.isOver = true;
     this.raw.end();
+    this.onEnd?.(200);
   }
 
   #queue(): void {

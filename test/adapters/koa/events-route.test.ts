@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { eventsRoute } from "../../../src/adapters/koa/events-route.js";
 import { normalizePath } from "../../../src/adapters/koa/path.js";
 import { requestId } from "../../../src/adapters/koa/request-id.js";
+import { randomIds } from "../../../src/adapters/node/random-ids.js";
 import { within } from "../../support/inbox.js";
 import { SseClient } from "../../support/sse-client.js";
 import { publish, type SseServer, startWithBroker } from "../../support/sse-server.js";
@@ -26,7 +27,7 @@ describe.each(SERVERS)("GET /push_events of a Koa app on %s", (_name, serve) => 
       publish(server.broker, "a", 1);
       ctx.body = "published";
     });
-    app.use(requestId).use(normalizePath).use(router.routes());
+    app.use(requestId(randomIds())).use(normalizePath).use(router.routes());
     const answer = app.callback();
     const server = await startWithBroker({
       serve: (handler) => {

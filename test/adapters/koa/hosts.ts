@@ -31,12 +31,12 @@ export type StartHost = (options?: HexpushOptions) => Promise<RunningHost>;
 /** For `describe.each`: what must hold on one holds on the other. */
 export const HOSTS: readonly (readonly [name: string, start: StartHost])[] = [
   ["uWebSockets.js", startOnUws],
-  ["uWebSockets.js without the push lane", startWithoutLane],
+  ["uWebSockets.js without the fast path", startWithMiddleware],
   ["node:http", startOnNode],
 ];
 
-/** A host's middleware wants to see every request. */
-export function startWithoutLane(options: HexpushOptions = {}): Promise<RunningHost> {
+/** A host's middleware sees every request, so the fast path is off. */
+export function startWithMiddleware(options: HexpushOptions = {}): Promise<RunningHost> {
   const { middleware = [] } = options;
   return startOnUws({ ...options, middleware: [(_ctx, next) => next(), ...middleware] });
 }
@@ -110,7 +110,7 @@ export function ask(port: number, { method, path, headers, body }: Ask): Promise
         path: path ?? "/api/push",
         method: method ?? (body === undefined ? "GET" : "POST"),
         headers: headers ?? {},
-        // A connection of its own that says it would stay, as a backend's does: the push lane takes no other.
+        // The fast path serves only connections that stay open, as a backend's do.
         agent,
       },
       (response) => {

@@ -36,7 +36,11 @@ export const STREAM_SERVERS: readonly (readonly [name: string, serve: Serve])[] 
 async function serveStreams(handler: Handler & { readonly streams?: EventStreams }) {
   const { streams } = handler;
   if (streams === undefined) throw new Error("a handler without streams");
-  return serveOnBridge(handler, () => false, { streams, fields: () => ({}) });
+  return serveOnBridge(handler, () => false, {
+    streams,
+    observer: undefined,
+    newRequestId: () => "an id",
+  });
 }
 
 export async function serveOnBridge(

@@ -1,29 +1,30 @@
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { PushLane } from "../../../src/adapters/koa/push-lane.js";
-import { createHexpush } from "../../../src/index.js";
+import { FastRequest } from "../../../src/adapters/uws/fast-path.js";
+import { type ApiProcessed, type ApiRequested, createHexpush } from "../../../src/index.js";
 import { jsonText } from "../../support/arbitraries.js";
+import { Inbox } from "../../support/inbox.js";
 import { RawHttp } from "../../support/raw-http.js";
-import { ask, push, type RunningHost, startOnUws, startWithoutLane } from "./hosts.js";
-import { plainAnswer, WORDS, wordPolicy } from "./lane-answers.js";
+import { plainAnswer, WORDS, wordPolicy } from "./fast-path-answers.js";
+import { ask, push, type RunningHost, startOnUws, startWithMiddleware } from "./hosts.js";
 
-const answers = vi.spyOn(PushLane.prototype, "answer");
+const answers = vi.spyOn(FastRequest.prototype, "receive");
 beforeEach(() => {
   answers.mockClear();
 });
 
 const plain = { "content-type": "application/json" };
 
-describe("the push lane beside the Koa route", () => {
-  let lane: RunningHost;
+describe("a push on the fast path, compared with the Koa route", () => {
+  let fast: RunningHost;
   let koa: RunningHost;
   beforeAll(async () => {
-    [lane, koa] = [
+    [fast, koa] = [
       await startOnUws({ policy: wordPolicy }),
-      await startWithoutLane({ policy: wordPolicy }),
+      await startWithMiddleware({ policy: wordPolicy }),
     ];
   });
-  afterAll(() => Promise.all([lane.stop(), koa.stop()]));
+  afterAll(() => Promise.all([fast.stop(), koa.stop()]));
 
   const answerOf = (port: number, body: string, headers: Record<string, string>) =>
     plainAnswer(port, { path: "/api/push", body, headers: { ...plain, ...headers } });
@@ -54,14 +55,14 @@ describe("the push lane beside the Koa route", () => {
     { requiredKeys: [] },
   );
 
-  it("answers every plain push as that does, to the byte", async () => {
+  it("gets the same answer, to the byte", async () => {
     await fc.assert(
       fc.asyncProperty(body, headers, async (text, fields) => {
         const before = answers.mock.calls.length;
         const given = Object.fromEntries(
           Object.entries(fields).filter(([, value]) => value !== undefined),
         );
-        expect(await answerOf(lane.port, text, given)).toEqual(
+        expect(await answerOf(fast.port, text, given)).toEqual(
           await answerOf(koa.port, text, given),
         );
         expect(answers.mock.calls.length).toBe(before + 1);
@@ -70,7 +71,7 @@ describe("the push lane beside the Koa route", () => {
     );
     const delivered = ({ delivered: messages }: RunningHost) =>
       messages.map(({ channel, event, data }) => [channel, event, data.text]);
-    expect(delivered(lane)).toEqual(delivered(koa));
+    expect(delivered(fast)).toEqual(delivered(koa));
   });
 
   it.each([
@@ -83,14 +84,14 @@ describe("the push lane beside the Koa route", () => {
     ["a last request", { headers: { ...plain, connection: "close" } }],
     ["a compressed body", { headers: { ...plain, "content-encoding": "gzip" } }],
     ["more than it reads at once", { body: JSON.stringify({ data: "x".repeat(70_000) }) }],
-  ])("leaves %s to that", async (_name, request) => {
+  ])("is not for %s", async (_name, request) => {
     const body = '{"channel":"a","event":"e","data":1}';
-    await ask(lane.port, { body, headers: plain, ...request });
+    await ask(fast.port, { body, headers: plain, ...request });
     expect(answers).not.toHaveBeenCalled();
   });
 
   it("reads a body that comes in pieces, and forgets one whose client goes away", async () => {
-    const client = await RawHttp.connect(lane.port);
+    const client = await RawHttp.connect(fast.port);
     const body = '{"channel":"pieces","event":"e","data":"é"}';
     const length = Buffer.byteLength(body);
     const head = `POST /api/push HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
@@ -99,11 +100,11 @@ describe("the push lane beside the Koa route", () => {
     expect((await client.answer()).status).toBe(200);
     client.destroy();
 
-    const gone = await RawHttp.connect(lane.port);
+    const gone = await RawHttp.connect(fast.port);
     gone.write(`${head}{"channel":`);
     gone.destroy();
-    await expect.poll(() => push(lane.port, body).then(({ status }) => status)).toBe(200);
-    expect(lane.delivered.filter(({ channel }) => channel === "pieces")).toHaveLength(2);
+    await expect.poll(() => push(fast.port, body).then(({ status }) => status)).toBe(200);
+    expect(fast.delivered.filter(({ channel }) => channel === "pieces")).toHaveLength(2);
   });
 });
 
@@ -112,13 +113,8 @@ describe("a host that is to see every request", () => {
   afterEach(() => host.stop());
   const body = { channel: "a", event: "e", data: 1 };
 
-  it.each([
-    ["middleware", { middleware: [(_ctx: unknown, next: () => Promise<void>) => next()] }],
-    ["the log of requests", { requestLog: true }],
-    ["a listener of requests", { listeners: [{ apiRequested() {} }] }],
-    ["a listener of answers", { listeners: [{ apiProcessed() {} }] }],
-  ])("by %s, does", async (_name, options) => {
-    host = await startOnUws(options);
+  it("by middleware, does", async () => {
+    host = await startWithMiddleware();
     expect((await push(host.port, body)).status).toBe(200);
     expect(answers).not.toHaveBeenCalled();
   });
@@ -138,8 +134,46 @@ describe("a host that is to see every request", () => {
   });
 });
 
+describe("what watches requests", () => {
+  let host: RunningHost;
+  afterEach(() => host.stop());
+  const body = '{"channel":"a","event":"e","data":1}';
+
+  it.each([
+    ["the request log", { requestLog: true }],
+    ["a listener of requests", { listeners: [{ apiRequested() {} }] }],
+    ["a listener of answers", { listeners: [{ apiProcessed() {} }] }],
+  ])("leaves the fast path on: %s", async (_name, options) => {
+    host = await startOnUws(options);
+    expect((await push(host.port, body)).status).toBe(200);
+    expect(answers).toHaveBeenCalledTimes(1);
+  });
+
+  it("hears of a request before its body has arrived, and of a client that goes away then", async () => {
+    const heard = new Inbox<unknown>("events");
+    const listener = {
+      apiRequested: (event: ApiRequested) => heard.push(event),
+      apiProcessed: (event: ApiProcessed) => heard.push(event),
+    };
+    host = await startOnUws({ listeners: [listener] });
+    const client = await RawHttp.connect(host.port);
+    client.write(
+      `POST /api/push HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n{`,
+    );
+    const requested = await heard.next();
+    expect(requested).toMatchObject({ method: "POST", path: "/api/push" });
+    client.destroy();
+    expect(await heard.next()).toEqual({
+      ...(requested as ApiRequested),
+      status: undefined,
+      durationMs: expect.any(Number),
+    });
+    expect(answers).toHaveBeenCalledTimes(1);
+  });
+});
+
 describe("a drain", () => {
-  it("waits for a push in the lane, and tells its client to close the connection", async () => {
+  it("waits for a push on the fast path, and tells its client to close the connection", async () => {
     let decide = (): void => {};
     const waiting = new Promise<void>((resolve) => {
       decide = resolve;

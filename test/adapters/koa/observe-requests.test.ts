@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type {
+  ApiListener,
   ApiProcessed,
   ApiRequested,
-  PushListener,
-} from "../../../src/domain/push-listener.js";
+  ServerListener,
+} from "../../../src/index.js";
 import { Inbox } from "../../support/inbox.js";
 import { RawHttp } from "../../support/raw-http.js";
 import { ask, HOSTS, JSON_TYPE, push, type RunningHost } from "./hosts.js";
@@ -12,7 +13,7 @@ import { named, policyOf } from "./policy-of.js";
 const PUSH = '{"channel":"a","event":"e","data":"payload"}';
 
 /** A class: what it hears it keeps in `this`. */
-class Recorder implements PushListener {
+class Recorder implements ApiListener {
   readonly requested: ApiRequested[] = [];
   readonly processed = new Inbox<ApiProcessed>("processed requests");
   apiRequested(event: ApiRequested): void {
@@ -119,7 +120,7 @@ describe.each(HOSTS)("what a listener hears of the API on %s", (_name, start) =>
     ["hangs", () => new Promise(() => {})],
   ])("disturbs nothing where it %s", async (how, fail) => {
     const recorder = new Recorder();
-    const broken: PushListener = {
+    const broken: ServerListener = {
       apiRequested: fail,
       apiProcessed: fail,
       pushRequested: fail,

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
-import { readBatch } from "../../../src/adapters/koa/batch-body.js";
 import { Json } from "../../../src/domain/json.js";
+import { readBatch } from "../../../src/protocol/http/batch-body.js";
 import { blank, jsonText } from "../../support/arbitraries.js";
 
 describe("readBatch", () => {

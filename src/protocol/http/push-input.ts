@@ -1,6 +1,6 @@
-import { Json } from "./json.js";
-import { JsonScanner, OPEN_BRACE, QUOTE } from "./json-scanner.js";
-import type { PushInput } from "./push.js";
+import { Json } from "../../domain/json.js";
+import { JsonScanner, OPEN_BRACE, QUOTE } from "../../domain/json-scanner.js";
+import type { PushInput } from "../../domain/push.js";
 
 export type PushInputResult =
   | {
@@ -30,7 +30,7 @@ export function parsePushInput(text: string): PushInputResult {
   }
 }
 
-/** Reads pushes one after another; a batch needs one reader. */
+/** Reads pushes one after the other. A batch needs one reader for all of its pushes. */
 export class PushInputReader {
   readonly #scanner: JsonScanner;
   #channel: unknown;
@@ -70,7 +70,7 @@ export class PushInputReader {
   };
 }
 
-/** A name, a list of names, or whatever the caller sent instead; nested values are not built. */
+/** A name, a list of names, or what was sent instead. Nested values stay text: no push has them there. */
 function readShallow(scanner: JsonScanner): unknown {
   if (scanner.next === QUOTE) return scanner.stringValue();
   const json = Json.read(scanner);

@@ -1,7 +1,7 @@
 import { Json } from "../../domain/json.js";
 import { JsonScanner, OPEN_BRACE, OPEN_BRACKET } from "../../domain/json-scanner.js";
-import { PushInputReader, type PushInputResult } from "../../domain/push-input.js";
-import { MalformedRequest } from "./malformed-request.js";
+import { MalformedRequest } from "./errors.js";
+import { PushInputReader, type PushInputResult } from "./push-input.js";
 
 export type BatchItem = Extract<PushInputResult, { ok: true }>;
 
@@ -12,12 +12,10 @@ export type Batch =
       /** The member `dry_run`, for all of them. */
       readonly dryRun: unknown;
     }
-  /** JSON and no batch; `message` is for the caller. */
+  /** JSON, but not a batch; `message` is for the caller. */
   | { readonly ok: false; readonly message: string };
 
-/**
- * @throws {MalformedRequest} where the text is not JSON.
- */
+/** @throws {MalformedRequest} if the text is not JSON. */
 export function readBatch(text: string, pushesMax: number): Batch {
   const { pushes, count, dryRun } = membersOf(text, pushesMax);
   if (pushes === undefined) {
@@ -31,7 +29,7 @@ export function readBatch(text: string, pushesMax: number): Batch {
 }
 
 interface BatchMembers {
-  /** At most as many as a batch may hold; undefined where there is no array of them. */
+  /** At most as many as a batch may hold; undefined if there is no array. */
   pushes?: BatchItem[] | undefined;
   count: number;
   dryRun?: unknown;
@@ -67,7 +65,7 @@ function membersOf(text: string, pushesMax: number): BatchMembers {
   return members;
 }
 
-/** Of those beyond the limit nothing is kept: a stranger's array can have millions. */
+/** Stores nothing beyond the limit: a stranger's array can have millions of elements. */
 function readItems(scanner: JsonScanner, pushesMax: number, members: BatchMembers): void {
   const items: BatchItem[] = [];
   const reader = new PushInputReader(scanner);

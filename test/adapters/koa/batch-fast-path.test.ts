@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { BatchLane } from "../../../src/adapters/koa/batch-lane.js";
+import { FastRequest } from "../../../src/adapters/uws/fast-path.js";
 import { blank, jsonText } from "../../support/arbitraries.js";
 import { RawHttp } from "../../support/raw-http.js";
-import { type Ask, ask, type RunningHost, startOnUws, startWithoutLane } from "./hosts.js";
-import { headOf, plainAnswer, WORDS, wordPolicy } from "./lane-answers.js";
+import { headOf, plainAnswer, WORDS, wordPolicy } from "./fast-path-answers.js";
+import { type Ask, ask, type RunningHost, startOnUws, startWithMiddleware } from "./hosts.js";
 
-const answers = vi.spyOn(BatchLane.prototype, "answer");
+const answers = vi.spyOn(FastRequest.prototype, "receive");
 beforeEach(() => {
   answers.mockClear();
 });
@@ -79,16 +79,16 @@ const headers = fc.record({
   "content-type": fc.constantFrom(plain["content-type"], "application/json; charset=utf-8"),
 });
 
-describe("the lane of batches beside the Koa route", () => {
-  let lane: RunningHost;
+describe("a batch on the fast path, compared with the Koa route", () => {
+  let fast: RunningHost;
   let koa: RunningHost;
   beforeAll(async () => {
     const options = { policy: wordPolicy, pushesPerBatch: 10 };
-    [lane, koa] = [await startOnUws(options), await startWithoutLane(options)];
+    [fast, koa] = [await startOnUws(options), await startWithMiddleware(options)];
   });
-  afterAll(() => Promise.all([lane.stop(), koa.stop()]));
+  afterAll(() => Promise.all([fast.stop(), koa.stop()]));
 
-  it("answers every plain batch as that does, to the byte", async () => {
+  it("gets the same answer, to the byte", async () => {
     const seen = new Set<number>();
     await fc.assert(
       fc.asyncProperty(body, headers, async (text, fields) => {
@@ -98,7 +98,7 @@ describe("the lane of batches beside the Koa route", () => {
         // A repeat too: of what a key was used for.
         const times = fields["idempotency-key"] === undefined ? 1 : 2;
         for (let time = 0; time < times; time++) {
-          const answer = await plainAnswer(lane.port, post);
+          const answer = await plainAnswer(fast.port, post);
           expect(answer).toEqual(await plainAnswer(koa.port, post));
           seen.add(answer.status);
         }
@@ -106,8 +106,8 @@ describe("the lane of batches beside the Koa route", () => {
       }),
       { numRuns: 400 },
     );
-    expect(delivered(lane)).toEqual(delivered(koa));
-    expect(lane.delivered.length).toBeGreaterThan(200);
+    expect(delivered(fast)).toEqual(delivered(koa));
+    expect(fast.delivered.length).toBeGreaterThan(200);
     for (const status of [200, 400, 403, 418, 422]) expect(seen).toContain(status);
   });
 
@@ -118,27 +118,27 @@ describe("the lane of batches beside the Koa route", () => {
     const pieces = Array.from({ length: 10 }, (_, at) =>
       bytes.subarray(at * 13_001, (at + 1) * 13_001),
     );
-    const client = await RawHttp.connect(lane.port);
+    const client = await RawHttp.connect(fast.port);
     await client.send(head, ...pieces);
     const answer = await client.answer();
     expect(answer.status).toBe(200);
     client.destroy();
     expect(answers).toHaveBeenCalledTimes(1);
-    expect(lane.delivered.slice(-10).map(({ data }) => data.value())).toEqual([
+    expect(fast.delivered.slice(-10).map(({ data }) => data.value())).toEqual([
       "é".repeat(60_000),
       ...Array.from({ length: 9 }, (_, at) => at),
     ]);
 
-    const gone = await RawHttp.connect(lane.port);
+    const gone = await RawHttp.connect(fast.port);
     await gone.send(head, bytes.subarray(0, 50_000));
     gone.destroy();
-    const next = await plainAnswer(lane.port, { path, body: batchOf("next"), headers: plain });
+    const next = await plainAnswer(fast.port, { path, body: batchOf("next"), headers: plain });
     expect(next.status).toBe(200);
     expect(answers).toHaveBeenCalledTimes(2);
   });
 });
 
-describe("a host with a lane of batches", () => {
+describe("a host with a fast path for batches", () => {
   let host: RunningHost;
   beforeEach(async () => {
     host = await startOnUws();
@@ -163,7 +163,7 @@ describe("a host with a lane of batches", () => {
     expect(answers).not.toHaveBeenCalled();
   });
 
-  it("knows a key by both ways", async () => {
+  it("knows a key on both paths", async () => {
     const key = { ...plain, "idempotency-key": "k" };
     const byKoa = { ...key, accept: "application/json, */*" };
     const first = await ask(host.port, { path, body: batchOf(1, 2), headers: key });
@@ -173,21 +173,5 @@ describe("a host with a lane of batches", () => {
     expect(again.text).toBe(first.text);
     expect(answers).toHaveBeenCalledTimes(1);
     expect(host.delivered).toHaveLength(2);
-  });
-});
-
-describe("a host that is to see every request", () => {
-  let host: RunningHost;
-  afterEach(() => host.stop());
-
-  it.each([
-    ["middleware", { middleware: [(_ctx: unknown, next: () => Promise<void>) => next()] }],
-    ["the log of requests", { requestLog: true }],
-    ["a listener of answers", { listeners: [{ apiProcessed() {} }] }],
-  ])("by %s, does", async (_name, options) => {
-    host = await startOnUws(options);
-    const { status } = await ask(host.port, { path, body: batchOf(1), headers: plain });
-    expect(status).toBe(200);
-    expect(answers).not.toHaveBeenCalled();
   });
 });
