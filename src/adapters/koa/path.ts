@@ -1,13 +1,13 @@
 import type Koa from "koa";
 
-/** The paths that are the server's own; all others are the host's and stay as they are. */
+/** The paths of the server. All others belong to the host and stay as they are. */
 const OWN = /^\/(?:(?:api|health)\/|push_events$)/;
-/** Nothing to normalise, so that most requests pay one look. */
+/** Most paths are in normal form already, which one test shows. */
 const NORMAL = /^(?:\/[\w-]+)+$/;
 
 /**
- * `//api//push/` and `/api/pu%73h` are `/api/push`, as with Phoenix. Done before any other
- * middleware, so that a host's check of paths sees the path that is routed.
+ * `//api//push/` and `/api/pu%73h` are `/api/push`, as with Phoenix. Runs before the
+ * host's middleware, so that its checks see the path that is routed.
  */
 export const normalizePath: Koa.Middleware = (ctx, next) => {
   const { path } = ctx;
@@ -18,7 +18,7 @@ export const normalizePath: Koa.Middleware = (ctx, next) => {
   return next();
 };
 
-/** Undefined where the path is not percent-encoded UTF-8. */
+/** Undefined if the path is not percent-encoded UTF-8. */
 function normalForm(path: string): string | undefined {
   const segments = path.split("/").filter((segment) => segment !== "");
   try {

@@ -13,9 +13,9 @@ export class BridgedRequest extends Readable {
   readonly trailers = {};
   readonly rawTrailers: string[] = [];
   readonly socket: BridgedSocket;
-  /** The body comes in chunks: its length is not known before its end. */
+  /** The body arrives in chunks: its length is not known before its end. */
   readonly isChunked: boolean;
-  /** The whole body has come. */
+  /** The whole body has arrived. */
   complete = false;
   aborted = false;
   readonly #raw: RawResponse;
@@ -23,7 +23,7 @@ export class BridgedRequest extends Readable {
   #mayPause = true;
   #paused = false;
   #released = false;
-  /** Set where nobody wants the body any more: how much of it is still taken, and what then happens. */
+  /** Set once nobody reads the body: how many more bytes to take, and what to do then. */
   #drop: { readonly bytesMax: number; readonly done: () => void } | undefined;
 
   constructor(
@@ -44,7 +44,7 @@ export class BridgedRequest extends Readable {
     return this.socket;
   }
 
-  /** Bytes of the body that have not come yet; undefined where their number is not known. */
+  /** Bytes of the body that have not arrived yet; undefined if their number is not known. */
   get bytesOutstanding(): number | undefined {
     if (this.complete) return 0;
     return this.isChunked ? undefined : Number(this.headers["content-length"]) - this.#bytes;
@@ -80,7 +80,7 @@ export class BridgedRequest extends Readable {
   release(): void {
     this.#released = true;
     this.socket.release();
-    // As with Node: who waits for the end of a request that nobody reads is told it.
+    // As with Node: the `end` of a request that nobody reads is emitted if somebody waits for it.
     if (this.complete && !this.readableEnded && this.#isWaitedFor()) this.resume();
   }
 

@@ -25,9 +25,15 @@ export interface Channel {
 export class Channels {
   readonly #channels = new Map<string, Channel>();
   readonly #broker: Pick<Broker, "subscribe" | "unsubscribe"> | undefined;
+  readonly #onError: (error: unknown) => void;
 
-  constructor(broker: Pick<Broker, "subscribe" | "unsubscribe"> | undefined) {
+  /** @param onError called if the broker cannot end a subscription of the node */
+  constructor(
+    broker: Pick<Broker, "subscribe" | "unsubscribe"> | undefined,
+    onError: (error: unknown) => void,
+  ) {
     this.#broker = broker;
+    this.#onError = onError;
   }
 
   get(name: string): Channel | undefined {
@@ -59,7 +65,8 @@ export class Channels {
     // One whose subscribe has failed may have been replaced, and the new one needs the interest.
     if (current !== undefined && current !== channel) return;
     this.#channels.delete(channel.name);
-    this.#broker?.unsubscribe(channel.name);
+    const left = this.#broker?.unsubscribe(channel.name);
+    if (isPromise(left)) Promise.resolve(left).catch(this.#onError);
   }
 
   /** Channels with at least one joined subscription. */

@@ -2,6 +2,7 @@ import type { Identity } from "../../domain/auth-policy.js";
 import type { Message } from "../../domain/message.js";
 import type { PushListener, SocketInfo } from "../../domain/push-listener.js";
 import type { SocketDirectory, Transport, TransportCounts } from "../../domain/transport.js";
+import { describeError } from "../describe-error.js";
 import { Channels } from "./channels.js";
 import { type CloseReason, DISCONNECTED } from "./close-reason.js";
 import { Delivery } from "./delivery.js";
@@ -50,7 +51,9 @@ export class Subscriptions implements Transport, SocketDirectory {
     this.#listener = listener;
     const { socketConnected, socketClosed, channelJoined, channelLeft } = listener;
     this.#isObserved = [socketConnected, socketClosed, channelJoined, channelLeft].some(Boolean);
-    this.#channels = new Channels(broker);
+    this.#channels = new Channels(broker, (error) =>
+      log.warn({ err: describeError(error) }, "the broker could not unsubscribe from a channel"),
+    );
     this.#delivery = delivery;
     const close = (socket: Socket, reason: CloseReason) => this.close(socket, reason);
     this.#sockets = new OpenSockets({ idleTimeoutMs: limits.idleTimeoutMs, now, close });

@@ -12,8 +12,8 @@ export type PushInputResult =
   | { readonly ok: false; readonly message: string };
 
 /**
- * Reads the members of a push from the JSON text of a request body. `data` stays text and unknown
- * members are ignored. An empty text, or a JSON value that is not an object, has no members.
+ * Reads a push's members from the JSON text of a request body; `data` is kept as text, members
+ * that no push has are ignored, and an empty text or a JSON value other than an object has no members.
  *
  * Not ok only if the text is not JSON.
  */

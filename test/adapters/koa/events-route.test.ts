@@ -7,7 +7,7 @@ import { requestId } from "../../../src/adapters/koa/request-id.js";
 import { randomIds } from "../../../src/adapters/node/random-ids.js";
 import { within } from "../../support/inbox.js";
 import { SseClient } from "../../support/sse-client.js";
-import { publish, type SseServer, startWithBroker } from "../../support/sse-server.js";
+import { publish, startWithBroker } from "../../support/sse-server.js";
 import { type Handler, SERVERS } from "../uws/http-servers.js";
 
 let running: { stop(): Promise<void> }[] = [];

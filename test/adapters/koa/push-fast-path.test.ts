@@ -55,7 +55,7 @@ describe("a push on the fast path, compared with the Koa route", () => {
     { requiredKeys: [] },
   );
 
-  it("gets the same answer, to the byte", async () => {
+  it("gets the same answer, to the byte", { timeout: 60_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(body, headers, async (text, fields) => {
         const before = answers.mock.calls.length;

@@ -114,7 +114,7 @@ class TestSocket {
 /** Delivery with its channels, by the names of the calls that lead to it. */
 class World {
   readonly writers = [new TestWriter("v1"), new TestWriter("v2")] as const;
-  readonly channels = new Channels(undefined);
+  readonly channels = new Channels(undefined, () => {});
   readonly delivery: Delivery;
 
   constructor(groupSize: number) {

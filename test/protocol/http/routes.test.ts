@@ -5,7 +5,6 @@ import { Revocations } from "../../../src/application/revocations.js";
 import { Revoker } from "../../../src/application/revoker.js";
 import type { AuthPolicy, PushAuthRequest } from "../../../src/domain/auth-policy.js";
 import { Json } from "../../../src/domain/json.js";
-import { DEFAULT_PUSH_LIMITS } from "../../../src/domain/push.js";
 import { PushService } from "../../../src/domain/push-service.js";
 import { MemoryBroker, MemoryTransport } from "../../../src/index.js";
 import type { ApiAnswer, ApiRequest } from "../../../src/protocol/http/api.js";
