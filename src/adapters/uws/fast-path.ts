@@ -16,7 +16,7 @@ import type { RawResponse } from "./raw-http.js";
 import type { RequestHead } from "./request-head.js";
 
 /**
- * Serves routes of the API without the handler for `node:http`, at a quarter of its cost: requests
+ * Serves routes of the API without the handler for `node:http`, at about half of its cost: requests
  * of the form that nearly every backend sends, on routes with small bodies.
  */
 export interface FastPath {
