@@ -15,8 +15,9 @@ const HELD_CHARACTERS_MAX = 262_144;
 export interface ResumeTarget {
   /** Reads what the channel keeps after `since`, at most `limit` messages. */
   read(since: string, limit: number): MaybePromise<History>;
-  /** @returns false if the client should take what it was sent before it gets more. */
-  send(message: Message): boolean;
+  /** Whether the client may get more now; otherwise `run` must be called once it may. */
+  canSend(): boolean;
+  send(message: Message): void;
   /** Calls `next` in a later turn of the event loop. */
   yield(next: () => void): void;
   /**
@@ -73,13 +74,14 @@ export class Resume {
     if (!isNewest) this.#isBehind = true;
   }
 
-  /** Starts, or goes on after `send` returned false, once the client has read. */
+  /** Starts, or goes on once `canSend` is true again. */
   run(): void {
     if (this.#state !== "idle" && this.#state !== "new") return;
     try {
+      // Many resumes may share a client; without this each would send it a message.
+      if (this.#mustWait()) return;
       if (this.#state === "idle" || this.#isBehind) this.#run();
       else if (this.#sendHeld()) this.#catchUp();
-      else if (this.#isRunning()) this.#state = "idle";
     } catch (error) {
       this.#lose(error);
     }
@@ -110,11 +112,9 @@ export class Resume {
    */
   flush(): boolean {
     if (this.#state !== "caught up") return false;
-    const isBehind = this.#isBehind;
-    if (!isBehind && this.#sendHeld()) return true;
-    if (this.#state === "caught up") this.#state = "idle";
-    // Otherwise the client has enough for now, and `run` is called once it has read.
-    if (isBehind) this.run();
+    if (!this.#isBehind) return this.#sendHeld();
+    this.#state = "idle";
+    this.run();
     return false;
   }
 
@@ -159,21 +159,13 @@ export class Resume {
       this.#lose();
       return false;
     }
+    // Other resumes of the client may have sent while this one was reading.
+    if (messages.length > 0 && this.#mustWait()) return false;
     for (const message of messages) {
-      const goesOn = this.#target.send(message);
-      this.#since = message.id ?? this.#since;
-      if (this.#state === "stopped") return false;
-      if (!goesOn) {
-        this.#state = "idle";
-        return false;
-      }
+      if (!this.#sendOne(message)) return false;
     }
     if (messages.length >= PAGE_SIZE || this.#isBehind) return true;
-    if (!this.#sendHeld()) {
-      if (this.#state === "reading") this.#state = "idle";
-      return false;
-    }
-    this.#catchUp();
+    if (this.#sendHeld()) this.#catchUp();
     return false;
   }
 
@@ -182,24 +174,31 @@ export class Resume {
     this.#target.caughtUp();
   }
 
-  #isRunning(): boolean {
-    return this.#state !== "stopped";
+  /** If so, the client reads what it has, and what comes meanwhile is read from the history. */
+  #mustWait(): boolean {
+    if (this.#target.canSend()) return false;
+    this.#state = "idle";
+    this.#isBehind = true;
+    this.#dropHeld();
+    return true;
   }
 
-  /** @returns false if the client has enough for now, or has gone. */
+  /** @returns whether the client may get more now. */
+  #sendOne(message: Message): boolean {
+    this.#target.send(message);
+    this.#since = message.id ?? this.#since;
+    return this.#state !== "stopped" && !this.#mustWait();
+  }
+
+  /** @returns false if the client has enough for now and it waits, or has gone. */
   #sendHeld(): boolean {
     const held = this.#held;
     this.#dropHeld();
     // The history's answer may contain the first of them.
     let next = held.findIndex(({ id }) => id === this.#since) + 1;
+    if (next < held.length && this.#mustWait()) return false;
     while (next < held.length) {
-      const message = held[next++] as Message;
-      const goesOn = this.#target.send(message);
-      this.#since = message.id ?? this.#since;
-      if (this.#state === "stopped") return false;
-      if (goesOn) continue;
-      this.#isBehind = true;
-      return false;
+      if (!this.#sendOne(held[next++] as Message)) return false;
     }
     return true;
   }

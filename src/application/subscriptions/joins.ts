@@ -260,8 +260,8 @@ export class Joins {
         if (broker === undefined) throw new TypeError("nothing keeps a history");
         return broker.history(subscription.channel, { since, limit });
       },
-      send: (message) => {
-        sendDirectly(subscription, message);
+      send: (message) => sendDirectly(subscription, message),
+      canSend: () => {
         const { handle, writer } = socket;
         // Half of what cuts a socket: live messages of other channels need space as well.
         return handle !== undefined && writer.bufferedBytes(handle) < limits.sendBufferBytesMax / 2;
