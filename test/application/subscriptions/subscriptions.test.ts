@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Subscription } from "../../../src/application/subscriptions/socket.js";
 import type {
@@ -353,6 +354,94 @@ describe("Subscriptions over a broker that answers later", () => {
       }
     },
   );
+});
+
+describe("Subscriptions, in any order of events", () => {
+  const CHANNELS = ["a", "b"];
+  const step = fc.record({
+    kind: fc.constantFrom("open", "join", "join", "resume", "leave", "drop", "push", "push"),
+    socket: fc.nat(100),
+    channel: fc.constantFrom(...CHANNELS),
+    /** Calls of the broker that are answered after it, and whether the first of them fails. */
+    answers: fc.nat(3),
+    call: fc.nat(100),
+    fails: fc.boolean(),
+  });
+
+  it("keeps the broker's interest, the limit and the order of messages", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
+        const { subscriptions, protocol, writer, other, broker, join, leave } = start({
+          rejection: (_channel, subscribers) => (subscribers >= 3 ? "full" : undefined),
+        });
+        const open: MemorySocket[] = [];
+        const all: MemorySocket[] = [];
+        protocol.afterDenial = ({ socket, channel, tag }) => {
+          // As a client whose next join waits for the denial; once for each socket.
+          if (tag !== undefined || socket.handle === undefined) return;
+          subscriptions.joins.join(socket, channel, Json.emptyObject, undefined, "again");
+        };
+        for (const { kind, socket: at, channel, answers, call, fails } of steps) {
+          const socket = open[at % open.length];
+          const isFree = socket !== undefined && socket.socket.subscription(channel) === undefined;
+          if (kind === "open") {
+            const opened = (at % 2 === 0 ? writer : other).open();
+            all.push(opened);
+            open.push(opened);
+          } else if (kind === "push") broker.publish(channel, broker.positionNow(channel));
+          else if (socket === undefined) continue;
+          else if (kind === "join" && isFree) join(socket, channel);
+          else if (kind === "resume" && isFree) join(socket, channel, `epoch${channel}-0`);
+          else if (kind === "leave") leave(socket, channel);
+          else if (kind === "drop") writer.drop(socket);
+          for (let answer = 0; answer < answers && broker.pending.length > 0; answer++) {
+            const [pending] = broker.pending.splice(call % broker.pending.length, 1);
+            if (fails && answer === 0 && call % 5 === 0) pending?.fail(new Error("no broker"));
+            else pending?.answer();
+            await turn();
+          }
+          for (const each of [...open]) {
+            if (each.socket.handle === undefined) open.splice(open.indexOf(each), 1);
+          }
+          for (const name of CHANNELS) {
+            const joined = open.filter((each) => each.socket.channels().includes(name));
+            expect(subscriptions.subscribers(name)).toBe(joined.length);
+            expect(joined.length).toBeLessThanOrEqual(3);
+            if (joined.length > 0) expect(broker.interest.get(name)).toEqual({ isActive: true });
+          }
+        }
+        await broker.settle();
+        expect(broker.faults).toEqual([]);
+        const wanted = CHANNELS.filter((name) => subscriptions.subscribers(name) > 0);
+        expect([...broker.interest.keys()].sort()).toEqual(wanted);
+        for (const name of CHANNELS) broker.publish(name, broker.positionNow(name));
+        for (const { frames, socket } of all) {
+          for (const name of CHANNELS) {
+            const last = expectInOrder(frames, name);
+            if (socket.channels().includes(name)) expect(last).toBe(broker.positionNow(name));
+          }
+        }
+        for (const each of all) if (each.socket.handle !== undefined) writer.drop(each);
+        expect(broker.interest.size).toBe(0);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  /** Each message says the position before it. @returns the position after the last frame. */
+  function expectInOrder(frames: readonly string[], channel: string): string | undefined {
+    let position: string | undefined;
+    for (const frame of frames) {
+      const joined = /^joined (.) at (\S+)( true)?$/.exec(frame);
+      if (joined?.[1] === channel) {
+        position = joined[3] === undefined ? joined[2] : `epoch${channel}-0`;
+      }
+      if (!frame.startsWith(`${channel} `)) continue;
+      expect(frame).toBe(`${channel} ${JSON.stringify(position)}`);
+      position = `epoch${channel}-${Number(position?.split("-")[1]) + 1}`;
+    }
+    return position;
+  }
 });
 
 describe("Subscriptions and listeners", () => {
