@@ -72,9 +72,8 @@ export class Delivery {
     if (group !== undefined && group.waiting.length > 0) this.#write(group);
   }
 
-  /** The socket has joined; it gets nothing before `goLive` but what it has missed. */
-  joined(socket: Socket, channel: Channel): void {
-    channel.joined++;
+  /** The socket's client knows that it has joined; before `goLive` it gets only what it has missed. */
+  begin(socket: Socket, channel: Channel): void {
     // The join's answer may wait too, and what was missed is sent past what waits.
     this.settle(socket);
     // What waits may have cut it; then it has left.
@@ -100,10 +99,10 @@ export class Delivery {
     if (socket.handle !== undefined) share.add(socket);
   }
 
-  left(socket: Socket, channel: Channel, wasLive: boolean): void {
-    channel.joined--;
+  /** Undoes `goLive`. */
+  left(socket: Socket, channel: Channel): void {
     const { group } = socket;
-    if (!wasLive || group === undefined) return;
+    if (group === undefined) return;
     // What came before is for it.
     this.settle(socket);
     const share = shareOf(channel, group);

@@ -101,10 +101,12 @@ export class Joins {
 
   /** The client has been told that its join was accepted. */
   begin(subscription: Subscription): void {
-    const { resume } = subscription;
-    if (subscription.state !== "answering") return;
+    const { socket, entry } = subscription;
+    if (subscription.state !== "answering" || entry === undefined) return;
     subscription.state = "resuming";
+    this.#context.delivery.begin(socket, entry);
     this.#context.joined(subscription);
+    const { resume } = subscription;
     if (resume === undefined) this.#goLive(subscription);
     else resume.run();
   }
@@ -118,7 +120,8 @@ export class Joins {
     if (entry === undefined) return;
     const { delivery, channels } = this.#context;
     this.#stopResume(subscription, entry);
-    if (state !== "deciding") delivery.left(socket, entry, state === "live");
+    if (state !== "deciding") entry.joined--;
+    if (state === "live") delivery.left(socket, entry);
     channels.release(entry);
     if (state === "resuming" || state === "live") this.#context.left(subscription);
   }
@@ -226,9 +229,11 @@ export class Joins {
       this.#startHolding(subscription).startFrom(from, isNewest);
     }
     subscription.state = "answering";
-    this.#context.delivery.joined(socket, entry);
-    // What waited for the socket may have cut it.
-    if (socket.handle !== undefined) protocol.joined(subscription, join);
+    entry.joined++;
+    protocol.joined(subscription, join);
+    if (subscription.state !== "answering" || subscription.resume !== undefined) return;
+    // The protocol answers later, and the client must not miss what comes before that.
+    if (position !== undefined) this.#startHolding(subscription).startFrom(position, true);
   }
 
   #fail(subscription: Subscription, reason: string, error: unknown): void {

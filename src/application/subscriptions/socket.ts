@@ -24,8 +24,9 @@ export class Socket<H = unknown> {
   private first: Subscription<H> | undefined = undefined;
   private others: Map<string, Subscription<H>> | undefined = undefined;
 
+  /** @param writer may be replaced before the first subscription begins. */
   constructor(
-    readonly writer: SocketWriter<H>,
+    public writer: SocketWriter<H>,
     readonly identity: Identity,
   ) {}
 

@@ -206,6 +206,13 @@ export class EventStreams implements StreamJoins {
 
   #begin(stream: Stream, opening: Opening): void {
     const { exchange, socket } = stream;
+    if (socket !== undefined && opening.denied.length > 0) {
+      // The cursors of those that joined more channels would tell where the denied ones stand.
+      this.#writers.release(socket.writer);
+      socket.writer = this.#writers.for(
+        opening.joined.map(({ subscription }) => subscription.channel),
+      );
+    }
     this.#start(exchange, opening.fields);
     if (opening.isHead) {
       exchange.end("");

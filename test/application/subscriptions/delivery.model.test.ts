@@ -128,7 +128,9 @@ class World {
   }
 
   join({ socket }: TestSocket, name: string): void {
-    this.delivery.joined(socket, this.channels.acquire(name));
+    const channel = this.channels.acquire(name);
+    channel.joined++;
+    this.delivery.begin(socket, channel);
   }
 
   goLive({ socket }: TestSocket, name: string): void {
@@ -137,7 +139,8 @@ class World {
 
   leave({ socket }: TestSocket, name: string, wasLive: boolean): void {
     const channel = this.get(name);
-    this.delivery.left(socket, channel, wasLive);
+    channel.joined--;
+    if (wasLive) this.delivery.left(socket, channel);
     this.channels.release(channel);
   }
 

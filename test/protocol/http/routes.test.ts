@@ -15,6 +15,7 @@ import { platform, requestOf } from "./platform.js";
 const PUSH = '{"channel":["a","b","a"],"event":"e","data":1.10}';
 const ALLOW: AuthPolicy = {
   authorizePush: () => ({ allow: true }),
+  authorizeOperate: () => ({ allow: true }),
   authorizeConnect: () => ({ allow: true }),
   authorizeJoin: () => ({ allow: true }),
 };

@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { AuthPolicy, JoinDecision } from "../../../src/domain/auth-policy.js";
+import { tagOf } from "../../../src/protocol/sse/cursor.js";
 import { ManualBroker, turn } from "../../support/manual-broker.js";
 import { memoryStreams } from "../../support/memory-stream.js";
 
@@ -111,5 +112,28 @@ describe("EventStreams while joins are undecided", () => {
     ]);
     expect(subscriptions.counts()).toEqual({ sockets: 0, subscriptions: 0 });
     expect(broker.interest.size).toBe(0);
+  });
+});
+
+describe("EventStreams with denied channels", () => {
+  it("tells a stream nothing about a channel that it was denied", () => {
+    const broker = new ManualBroker(false);
+    const { open } = start(broker, {
+      authorizeConnect: ({ token }) => ({
+        allow: true,
+        identity: token === undefined ? {} : { socketId: token },
+      }),
+      authorizeJoin: ({ channel, identity }) => ({
+        allow: channel !== "private" || identity.socketId === "ann",
+      }),
+    });
+    const ann = open(["news", "private"], { authorization: "Bearer ann" });
+    const bob = open(["news", "private"], { authorization: "Bearer bob" });
+    broker.publish("private", 1);
+    broker.publish("news", 2);
+    const lastId = ({ exchange }: typeof ann) => exchange.events("message").at(-1)?.id ?? "";
+    expect(lastId(ann)).toContain(tagOf("private"));
+    expect(lastId(bob)).toContain(tagOf("news"));
+    expect(lastId(bob)).not.toContain(tagOf("private"));
   });
 });
