@@ -210,7 +210,7 @@ describe("the other routes", () => {
     ["/api/sockets/:id", "DELETE"],
     ["/api/revocations", "POST"],
   ])("ask the policy first: %s", async (path, method) => {
-    const api = createApi({ authorizePush: () => ({ allow: false }) });
+    const api = createApi({ authorizeOperate: () => ({ allow: false }) });
     const request = requestOf("{}", { params: { channel: "a", id: "1" }, query: "limit=0" });
     expect((await settled(() => api(path, request, method)))[0]).toBe(403);
   });
