@@ -1,5 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { createRequire } from "node:module";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Middleware } from "koa";
 import type { Logger } from "pino";
 import type { ChannelDetail, ChannelSummary, Page, Stats } from "./application/control.js";
@@ -14,7 +13,12 @@ import { createConfig } from "./config/load.js";
 import { SETTINGS } from "./config/settings.js";
 import { pushLimits } from "./container/core.js";
 import { isLoopback, openToOthers } from "./container/open-doors.js";
-import { mutableState, type ServerListener, TOKENS } from "./container/tokens.js";
+import {
+  type AttachedSockets,
+  mutableState,
+  type ServerListener,
+  TOKENS,
+} from "./container/tokens.js";
 import { type Container, type ContainerModule, createContainer, hostModule } from "./container.js";
 import type { AuthPolicy, MaybePromise } from "./domain/auth-policy.js";
 import type { History, HistoryQuery } from "./domain/broker.js";
@@ -111,7 +115,17 @@ export interface Hexpush {
    * present keys stay.
    */
   reload(): void;
-  /** The HTTP API as a handler for `node:http`; it has no sockets of its own. */
+  /**
+   * Serves WebSockets at `/push_socket/websocket` of a server of the host's own; upgrades to other
+   * paths are left to the host. HTTP requests do not come here: give them to `callback`. `stop`
+   * drains these sockets too, and a server may be attached again afterwards. Idempotent.
+   *
+   * These sockets are always served by `ws`.
+   *
+   * @param server of `node:http` or `node:https`.
+   */
+  attach(server: Server): void;
+  /** The HTTP API and streams of events as a handler for `node:http`. */
   callback(): (request: IncomingMessage, response: ServerResponse) => void;
 }
 
@@ -176,8 +190,12 @@ export function fromContainer(container: Container): Hexpush {
   const app = container.get(TOKENS.koaApp);
   const server = container.get(TOKENS.server);
   const subscriptions = container.get(TOKENS.subscriptions);
+  const connects = container.get(TOKENS.connects);
   const drain = container.get(TOKENS.drain);
+  const webSockets = container.get(TOKENS.webSockets);
   const limits = pushLimits(config);
+  let attached: AttachedSockets | undefined;
+  let isServing = false;
   const broker = new LazyBroker(() => {
     subscriptions.start();
     return pushes.start();
@@ -185,7 +203,12 @@ export function fromContainer(container: Container): Hexpush {
 
   const listen = async (): Promise<Address> => {
     await broker.open();
+    if (webSockets.reason !== undefined) {
+      const { reason } = webSockets;
+      log.warn({ reason }, "uWebSockets.js does not load; ws serves WebSockets");
+    }
     const port = await server.start();
+    isServing = true;
     state.draining = false;
     const url = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
     if (isOpen) {
@@ -194,10 +217,46 @@ export function fromContainer(container: Container): Hexpush {
       );
     }
     if (policy === configured.policy) for (const notice of configured.notices) log.warn(notice);
-    log.info({ url, uWebSockets: installedUws() }, "listening");
+    log.info({ url, webSockets: webSockets.package }, "listening");
     return { host: config.host, port, url };
   };
   let listening: Promise<Address> | undefined;
+  let stopping: Promise<void> | undefined;
+
+  /** Sockets and streams on servers of the host's own. */
+  const stopAttached = async (timeoutMs: number): Promise<void> => {
+    drain.begin();
+    if (subscriptions.size > 0 && timeoutMs > 0) {
+      const timeout = AbortSignal.timeout(timeoutMs);
+      await (config.drainSockets ? drain.run(timeoutMs, timeout) : drain.wait(timeout));
+      await drain.finish(timeoutMs);
+    } else {
+      await drain.finish(0);
+    }
+    attached?.terminate();
+  };
+  const stop = async (timeoutSeconds: number): Promise<void> => {
+    listening = undefined;
+    state.draining = true;
+    isServing = false;
+    log.info({ timeoutSeconds }, "draining");
+    await server.stop(timeoutSeconds * 1000);
+    await stopAttached(timeoutSeconds * 1000);
+    subscriptions.stop();
+    await broker.close();
+    await pushes.stop();
+    log.info("stopped");
+  };
+  const openInBackground = (): void => {
+    const report = (error: unknown) =>
+      log.error({ err: describeError(error) }, "cannot open the broker");
+    try {
+      const opening = broker.openUnlessClosed();
+      if (isPromise(opening)) opening.then(undefined, report);
+    } catch (error) {
+      report(error);
+    }
+  };
 
   return {
     container,
@@ -209,18 +268,11 @@ export function fromContainer(container: Container): Hexpush {
       });
       return listening;
     },
-    async stop(timeoutSeconds = config.drainTimeout) {
-      listening = undefined;
-      state.draining = true;
-      log.info({ timeoutSeconds }, "draining");
-      await server.stop(timeoutSeconds * 1000);
-      // Those of a host that serves the callback itself.
-      drain.begin();
-      await drain.finish(0);
-      subscriptions.stop();
-      await broker.close();
-      await pushes.stop();
-      log.info("stopped");
+    stop(timeoutSeconds = config.drainTimeout) {
+      stopping ??= stop(timeoutSeconds).finally(() => {
+        stopping = undefined;
+      });
+      return stopping;
     },
     async push(channel, event, data) {
       const result = Push.of({ channel, event, data: jsonOf(data) }, limits);
@@ -241,15 +293,17 @@ export function fromContainer(container: Container): Hexpush {
     trace: (pushId) => traces.get(pushId),
     revoke: (input) => revoker.revoke(input),
     reload: () => configured.reload?.(),
+    attach(server) {
+      attached ??= container.get(TOKENS.attachedSockets);
+      attached.attach(server);
+      if (isServing) return;
+      isServing = true;
+      state.draining = false;
+      connects.start();
+      openInBackground();
+    },
     callback() {
-      const report = (error: unknown) =>
-        log.error({ err: describeError(error) }, "cannot open the broker");
-      try {
-        const opening = broker.openUnlessClosed();
-        if (isPromise(opening)) opening.then(undefined, report);
-      } catch (error) {
-        report(error);
-      }
+      openInBackground();
       return app.callback();
     },
   };
@@ -315,13 +369,4 @@ function jsonOf(data: unknown): Json {
   } catch (error) {
     throw new TypeError(`data has no JSON form: ${(error as Error).message}`);
   }
-}
-
-/** uWebSockets.js comes from a package that others publish, or the host's own: the log says which. */
-function installedUws(): string {
-  const { name, version } = createRequire(import.meta.url)("uWebSockets.js/package.json") as {
-    name: string;
-    version: string;
-  };
-  return `${name}@${version}`;
 }

@@ -50,6 +50,7 @@ describe("the configuration", () => {
       policyTimeout: 5,
       revocationsFile: undefined,
       allowedOrigins: undefined,
+      websockets: "auto",
       drainTimeout: 10,
       drainSockets: true,
       connectRate: 1000,

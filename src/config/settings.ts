@@ -230,6 +230,16 @@ export const SETTINGS = {
     help: "web origins that may use the server, comma separated; unset: any on loopback, else the same host",
   }),
   /**
+   * The WebSocket library: `uws` is uWebSockets.js, `ws` is the package of this name on `node:http`,
+   * and `auto` is `uws` if its native module loads here, otherwise `ws`. @defaultValue "auto"
+   */
+  websockets: setting({
+    variables: ["HEXPUSH_WEBSOCKETS"],
+    kind: oneOf(["auto", "uws", "ws"]),
+    defaultValue: "auto",
+    help: "WebSocket library: uws (uWebSockets.js), ws, or auto: uws if it loads, otherwise ws",
+  }),
+  /**
    * How long a stop may take to finish requests and to close the sockets, in seconds.
    * @defaultValue 10
    */

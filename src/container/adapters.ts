@@ -10,9 +10,11 @@ import { decodeUtf8, fingerprint } from "../adapters/node/text.js";
 import { parseForm } from "../adapters/qs/form.js";
 import { openStream } from "../adapters/sse/node-exchange.js";
 import type { FastPath } from "../adapters/uws/fast-path.js";
-import { PhoenixSockets } from "../adapters/uws/phoenix-sockets.js";
+import { PhoenixSockets as UwsPhoenixSockets } from "../adapters/uws/phoenix-sockets.js";
 import { UwsServer } from "../adapters/uws/server.js";
 import type { StreamRoute } from "../adapters/uws/uws-exchange.js";
+import { NodeServer } from "../adapters/ws/node-server.js";
+import { PhoenixSockets as WsPhoenixSockets } from "../adapters/ws/phoenix-sockets.js";
 import type { ChannelRules } from "../application/channel-rules.js";
 import { anyOrigin, listedOrigins, type OriginRule, sameHost } from "../application/origins.js";
 import { Revocations } from "../application/revocations.js";
@@ -38,6 +40,7 @@ import {
   revocationLog,
   TOKENS,
 } from "./tokens.js";
+import { webSocketLibrary } from "./websocket-library.js";
 
 /** PushEx's: Phoenix clients send a heartbeat every 30 s. */
 const IDLE_TIMEOUT_MS = 45_000;
@@ -164,27 +167,37 @@ export const adapters = new ContainerModule(({ bind }) => {
     [TOKENS.pushes, TOKENS.guardedPolicy, TOKENS.control, TOKENS.traces, TOKENS.revoker],
   );
   bind(TOKENS.sockets).toResolvedValue(
-    (subscriptions, connects, drain, streams, { frameLimit: frameBytesMax }) => {
-      const phoenix = new PhoenixSockets({ subscriptions, connects, frameBytesMax });
-      return { subscriptions, connects, drain, streams, phoenix };
-    },
-    [TOKENS.subscriptions, TOKENS.connects, TOKENS.drain, TOKENS.streams, TOKENS.config],
+    (subscriptions, connects, drain, streams) => ({ subscriptions, connects, drain, streams }),
+    [TOKENS.subscriptions, TOKENS.connects, TOKENS.drain, TOKENS.streams],
+  );
+  bind(TOKENS.webSockets).toResolvedValue(
+    ({ websockets }) => webSocketLibrary(websockets),
+    [TOKENS.config],
+  );
+  bind(TOKENS.attachedSockets).toResolvedValue(
+    (subscriptions, connects, { frameLimit: frameBytesMax }) =>
+      new WsPhoenixSockets({ subscriptions, connects, frameBytesMax }),
+    [TOKENS.subscriptions, TOKENS.connects, TOKENS.config],
   );
   bind(TOKENS.server).toResolvedValue(
-    (app, serving, sockets, { host, port, drainSockets }) => {
+    (app, serving, sockets, config, { name }) => {
+      const { host, port, drainSockets, frameLimit: frameBytesMax } = config;
+      const { streams: _, ...others } = sockets;
+      const shared = { ...others, host, port, drainSockets, handler: app.callback() };
+      if (name === "ws") {
+        const phoenix = new WsPhoenixSockets({ ...sockets, frameBytesMax });
+        return new NodeServer({ ...shared, phoenix });
+      }
       // An app that a host has put in place of ours sees every request.
       const isOurs = app === serving.app;
       return new UwsServer({
-        host,
-        port,
-        handler: app.callback(),
-        ...sockets,
+        ...shared,
+        phoenix: new UwsPhoenixSockets({ ...sockets, frameBytesMax }),
         fastPath: isOurs ? serving.fastPath : undefined,
         streams: isOurs ? serving.streams : undefined,
-        drainSockets,
       });
     },
-    [TOKENS.koaApp, httpServing, TOKENS.sockets, TOKENS.config],
+    [TOKENS.koaApp, httpServing, TOKENS.sockets, TOKENS.config, TOKENS.webSockets],
   );
 });
 

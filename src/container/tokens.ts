@@ -1,11 +1,10 @@
+import type { Server as HttpServer } from "node:http";
 import type { AbstractNewable } from "inversify";
 import type Koa from "koa";
 import type { Middleware } from "koa";
 import type { Logger } from "pino";
 import type { RevocationFile } from "../adapters/files/revocation-file.js";
 import type { FastPath } from "../adapters/uws/fast-path.js";
-import type { PhoenixSockets } from "../adapters/uws/phoenix-sockets.js";
-import type { UwsServer } from "../adapters/uws/server.js";
 import type { StreamRoute } from "../adapters/uws/uws-exchange.js";
 import type { ChannelRules } from "../application/channel-rules.js";
 import type { Control } from "../application/control.js";
@@ -29,6 +28,7 @@ import type { RequestObserver } from "../protocol/http/observe-requests.js";
 import type { ApiServices } from "../protocol/http/routes.js";
 import type { EventStreams } from "../protocol/sse/event-streams.js";
 import type { ConfiguredPolicy } from "./configured-policy.js";
+import type { WebSocketLibrary } from "./websocket-library.js";
 
 /** A symbol at run time that carries the type of what it stands for. */
 export type Token<T> = AbstractNewable<T>;
@@ -63,7 +63,22 @@ export interface NodeSockets {
   readonly connects: Connects;
   readonly drain: Drain;
   readonly streams: EventStreams;
-  readonly phoenix: PhoenixSockets;
+}
+
+/** HTTP and WebSocket on one port. */
+export interface Server {
+  /** @returns the port that it listens on. @throws {ListenError} if it cannot listen. */
+  start(): Promise<number>;
+  /** Drains, and ends what is still open after `timeoutMs`. Idempotent. */
+  stop(timeoutMs: number): Promise<void>;
+}
+
+/** Phoenix sockets on servers of the host's own. */
+export interface AttachedSockets {
+  /** Idempotent. */
+  attach(server: HttpServer): void;
+  /** Ends all connections at once. */
+  terminate(): void;
 }
 
 /** What a server tells its listeners: of pushes and sockets, and of the requests for its API. */
@@ -111,7 +126,11 @@ export const TOKENS = {
   /** Koa middleware before the routes, in the order of the bindings. */
   middleware: token<Middleware>("Middleware"),
   koaApp: token<Koa>("KoaApp"),
-  server: token<UwsServer>("UwsServer"),
+  /** The library that serves WebSockets. */
+  webSockets: token<WebSocketLibrary>("WebSocketLibrary"),
+  server: token<Server>("Server"),
+  /** Phoenix sockets on servers of the host's own. */
+  attachedSockets: token<AttachedSockets>("AttachedSockets"),
 } as const;
 
 /** What the HTTP API works on; together, since Inversify's typings end at ten dependencies. */

@@ -25,7 +25,6 @@ describe("the built server", () => {
       "koa-bodyparser",
       "pino",
       "qs",
-      "uWebSockets.js",
     ]);
   });
 

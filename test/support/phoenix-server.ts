@@ -1,7 +1,10 @@
 import { onTestFinished } from "vitest";
 import { allowAll } from "../../src/adapters/auth/allow-all.js";
-import { PhoenixSockets } from "../../src/adapters/uws/phoenix-sockets.js";
+import { loadUws } from "../../src/adapters/uws/library.js";
+import { PhoenixSockets as UwsPhoenixSockets } from "../../src/adapters/uws/phoenix-sockets.js";
 import { UwsServer } from "../../src/adapters/uws/server.js";
+import { NodeServer } from "../../src/adapters/ws/node-server.js";
+import { PhoenixSockets as WsPhoenixSockets } from "../../src/adapters/ws/phoenix-sockets.js";
 import { anyOrigin, type OriginRule } from "../../src/application/origins.js";
 import { ConnectThrottle } from "../../src/application/subscriptions/connect-throttle.js";
 import { Connects } from "../../src/application/subscriptions/connects.js";
@@ -21,9 +24,24 @@ export const LIMITS = {
   idleTimeoutMs: 45_000,
 };
 
+/** A WebSocket library, and the server that is built on it. */
+export type Library = "uws" | "ws";
+
+/** Those that load here. */
+export const LIBRARIES: readonly Library[] = uwsLoads() ? ["uws", "ws"] : ["ws"];
+
+function uwsLoads(): boolean {
+  try {
+    loadUws();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export interface PhoenixServer {
   readonly transport: Subscriptions;
-  readonly server: UwsServer;
+  readonly server: UwsServer | NodeServer;
   readonly throttle: ConnectThrottle;
   readonly port: number;
   /** Without the path that a Phoenix client adds. */
@@ -33,6 +51,8 @@ export interface PhoenixServer {
 }
 
 export interface PhoenixOptions {
+  /** @defaultValue the first that loads */
+  library?: Library | undefined;
   policy?: Partial<AuthPolicy>;
   limits?: Partial<typeof LIMITS>;
   origins?: OriginRule;
@@ -72,20 +92,19 @@ export async function startPhoenix(given: PhoenixOptions = {}): Promise<PhoenixS
   });
   const handler = (_request: unknown, response: { end(body: string): unknown }) =>
     void response.end("http");
-  const server = new UwsServer({
+  const sockets = { subscriptions: transport, connects, frameBytesMax: limits.frameBytesMax };
+  const options = {
+    ...sockets,
     host: "127.0.0.1",
     port: given.port ?? 0,
     handler,
-    subscriptions: transport,
-    connects,
     drain: new Drain(connects, transport),
-    phoenix: new PhoenixSockets({
-      subscriptions: transport,
-      connects,
-      frameBytesMax: limits.frameBytesMax,
-    }),
     drainSockets: given.drainSockets ?? true,
-  });
+  };
+  const server =
+    (given.library ?? LIBRARIES[0]) === "uws"
+      ? new UwsServer({ ...options, phoenix: new UwsPhoenixSockets(sockets) })
+      : new NodeServer({ ...options, phoenix: new WsPhoenixSockets(sockets) });
   const port = await server.start();
   const wsUrl = `ws://127.0.0.1:${port}/push_socket`;
   return { transport, server, throttle, port, wsUrl, logged };

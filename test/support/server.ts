@@ -112,10 +112,16 @@ process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
+/** `HEXPUSH_TEST_WEBSOCKETS=ws` runs the tests of the built server on this library. */
+function libraryAsked(): Record<string, string> {
+  const library = process.env.HEXPUSH_TEST_WEBSOCKETS;
+  return library === undefined ? {} : { HEXPUSH_WEBSOCKETS: library };
+}
+
 function launch({ env = {}, port = 0 }: ServerOptions): ServerProcess {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: npm run build`);
   const child = spawn(process.execPath, [MAIN, "serve"], {
-    env: { PATH: process.env.PATH, HEXPUSH_PORT: `${port}`, ...env },
+    env: { PATH: process.env.PATH, HEXPUSH_PORT: `${port}`, ...libraryAsked(), ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   running.add(child);

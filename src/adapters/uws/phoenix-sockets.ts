@@ -1,9 +1,10 @@
-import uws, {
-  type HttpRequest,
-  type HttpResponse,
-  type TemplatedApp,
-  type us_socket_context_t,
-  type WebSocket,
+import type {
+  CompressOptions,
+  HttpRequest,
+  HttpResponse,
+  TemplatedApp,
+  us_socket_context_t,
+  WebSocket,
 } from "uWebSockets.js";
 import { FRAME_TOO_BIG } from "../../application/subscriptions/close-reason.js";
 import type { Connects } from "../../application/subscriptions/connects.js";
@@ -58,13 +59,17 @@ export class PhoenixSockets {
     };
   }
 
-  /** Serves sockets on this app's port from now on. */
-  attach(app: TemplatedApp): void {
+  /**
+   * Serves sockets on this app's port from now on.
+   *
+   * @param compression the library's constant for none.
+   */
+  attach(app: TemplatedApp, compression: CompressOptions): void {
     const { frameBytesMax } = this.#options;
     for (const writer of Object.values(this.#writers)) writer.app = app;
     this.#anchor.attach(app);
     app.ws<UserData>(SOCKET_PATH, {
-      compression: uws.DISABLED,
+      compression,
       // Above this uWebSockets.js cuts the connection without a code; `#onFrame` gives one below it.
       maxPayloadLength: Math.max(frameBytesMax * 2, HARD_FRAME_BYTES_MAX),
       maxBackpressure: this.#subscriptions.limits.sendBufferBytesMax,

@@ -1,6 +1,6 @@
-import uws, { type TemplatedApp, type us_listen_socket } from "uWebSockets.js";
+import type { TemplatedApp, us_listen_socket } from "uWebSockets.js";
 import { createServer } from "node:net";
-import { ListenError } from "../../application/listen-error.js";
+import { ListenError, listenError } from "../../application/listen-error.js";
 import type { Connects } from "../../application/subscriptions/connects.js";
 import type { Drain } from "../../application/subscriptions/drain.js";
 import type { Subscriptions } from "../../application/subscriptions/subscriptions.js";
@@ -8,6 +8,7 @@ import { SOCKET_PATH } from "../../protocol/phoenix/upgrades.js";
 import { EVENTS_PATH } from "../../protocol/sse/event-streams.js";
 import type { FastPath } from "./fast-path.js";
 import { HttpBridge, type NodeRequestHandler, refuse } from "./http-bridge.js";
+import { loadUws } from "./library.js";
 import type { PhoenixSockets } from "./phoenix-sockets.js";
 import type { StreamRoute } from "./uws-exchange.js";
 
@@ -36,6 +37,7 @@ const EXCLUSIVE_PORT = 1;
 export class UwsServer {
   readonly #options: UwsServerOptions;
   readonly #bridge: HttpBridge;
+  readonly #uws = loadUws();
   #app: TemplatedApp | undefined;
   #listening: us_listen_socket | undefined;
   #isDraining = false;
@@ -54,6 +56,7 @@ export class UwsServer {
    */
   async start(): Promise<number> {
     const { host, port, phoenix, subscriptions, connects, streams, fastPath } = this.#options;
+    const uws = this.#uws;
     await assertFree(host, port);
     // Its own header field names the library and its version to every stranger.
     (uws as unknown as { _cfg(key: string): void })._cfg("silent");
@@ -61,7 +64,7 @@ export class UwsServer {
     this.#app = app;
     this.#isDraining = false;
     this.#stopped = undefined;
-    phoenix.attach(app);
+    phoenix.attach(app, uws.DISABLED);
     subscriptions.start();
     connects.start();
     // What comes here is no upgrade: uWebSockets.js's own route takes those.
@@ -109,7 +112,7 @@ export class UwsServer {
 
   async #stop(timeoutMs: number): Promise<void> {
     this.#isDraining = true;
-    if (this.#listening !== undefined) uws.us_listen_socket_close(this.#listening);
+    if (this.#listening !== undefined) this.#uws.us_listen_socket_close(this.#listening);
     this.#listening = undefined;
     const timeout = new AbortController();
     const deadline = deferred(timeoutMs);
@@ -143,15 +146,7 @@ async function assertFree(host: string, port: number): Promise<void> {
       probe.listen({ host, port, exclusive: true }, resolve);
     });
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const reasons: Record<string, string> = {
-      EADDRINUSE: "the port is in use",
-      EACCES: "no permission for this port",
-      EADDRNOTAVAIL: "this machine has no such address",
-      ENOTFOUND: "no such host",
-    };
-    const reason = (code === undefined ? undefined : reasons[code]) ?? message;
-    throw new ListenError(`cannot listen on ${host} port ${port}: ${reason}`);
+    throw listenError(host, port, error as NodeJS.ErrnoException);
   }
   await new Promise((resolve) => probe.close(resolve));
 }

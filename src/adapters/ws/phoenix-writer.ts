@@ -1,0 +1,34 @@
+import type { CloseReason } from "../../application/subscriptions/close-reason.js";
+import { SetShare } from "../../application/subscriptions/set-share.js";
+import type { SocketGroup } from "../../application/subscriptions/socket-groups.js";
+import type { Share, SocketWriter } from "../../application/subscriptions/socket-writer.js";
+import { closeFrame } from "../../protocol/phoenix/close-codes.js";
+import type { PhoenixProtocol } from "../../protocol/phoenix/phoenix-protocol.js";
+import type { Connection } from "./connection.js";
+
+/** Writes to sockets of one serializer version. */
+export class PhoenixWriter implements SocketWriter<Connection> {
+  constructor(readonly protocol: PhoenixProtocol) {}
+
+  send(connection: Connection, frame: string): void {
+    connection.send(frame);
+  }
+
+  /** A connection writes at the end of the turn anyway. */
+  batch(_connection: Connection, work: () => void): void {
+    work();
+  }
+
+  bufferedBytes(connection: Connection): number {
+    return connection.bufferedBytes;
+  }
+
+  close(connection: Connection, reason: CloseReason): void {
+    const { code, text } = closeFrame(reason);
+    connection.close(code, text);
+  }
+
+  share(group: SocketGroup): Share<Connection> {
+    return new SetShare(group, this);
+  }
+}
