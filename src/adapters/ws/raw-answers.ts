@@ -50,7 +50,9 @@ export class RequestUpgrades {
 function headOf({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
   let head = `${method} ${url} HTTP/${httpVersion}\r\n`;
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    head += `${rawHeaders[at]}: ${rawHeaders[at + 1]}\r\n`;
+    const [name = "", value] = rawHeaders.slice(at, at + 2);
+    if (!/^(?:connection|upgrade)$/i.test(name)) head += `${name}: ${value}\r\n`;
   }
-  return Buffer.from(`${head}\r\n`, "latin1");
+  // The host's server does not know the connection any more, so it must not stay open.
+  return Buffer.from(`${head}connection: close\r\n\r\n`, "latin1");
 }
