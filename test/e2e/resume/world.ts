@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import { createHexpush, type Hexpush } from "../../../src/index.js";
+import { type Config, createHexpush, type Hexpush } from "../../../src/index.js";
 import type { Follower, Place } from "./follower.js";
 import { PhoenixFollower } from "./phoenix-follower.js";
 import { StreamFollower } from "./stream-follower.js";
@@ -15,6 +15,9 @@ const KEPT = { size: 40, ttl: 60 };
 const SEND_BUFFER = 262_144;
 /** Together more than the kernel holds for a client that reads nothing. */
 const FLOOD = { messages: 36, bytes: 240_000 };
+
+/** As test/support/server.ts: the library under test. */
+const WEBSOCKETS = (process.env.HEXPUSH_TEST_WEBSOCKETS ?? "auto") as Config["websockets"];
 
 /** A real server, those who follow it, and what it has accepted. */
 export class World implements Place {
@@ -34,6 +37,7 @@ export class World implements Place {
     ];
     this.#hexpush = createHexpush({
       port: 0,
+      websockets: WEBSOCKETS,
       logger: pino({ level: "silent" }),
       broker,
       historySize: KEPT.size,
