@@ -89,12 +89,18 @@ export default {
       to: { path: npm("inversify", "@inversifyjs", "reflect-metadata") },
     },
     {
-      name: "uwebsockets-in-two-files-only",
-      comment:
-        "The native library stays behind the server and the socket; codecs and session are pure.",
+      name: "uwebsockets-in-its-adapter-only",
+      comment: "The native library stays behind its adapter, which loads it on demand.",
       severity: "error",
-      from: { pathNot: "^src/adapters/uws/(server|socket)\\.ts$" },
+      from: { pathNot: `${ADAPTERS}uws/` },
       to: { path: npm("uWebSockets\\.js", "uwebsockets") },
+    },
+    {
+      name: "ws-in-its-adapter-and-clients-only",
+      comment: "Protocols know no WebSocket library. The command line is a client.",
+      severity: "error",
+      from: { path: "^src/", pathNot: [`${ADAPTERS}ws/`, "^src/cli/"] },
+      to: { path: npm("ws", "@types/ws") },
     },
     {
       name: "nothing-imports-main",

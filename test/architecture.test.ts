@@ -59,9 +59,13 @@ const violating: Record<string, [path: string, text: string][]> = {
     ["src/config/load.ts", `import type { Container } from "inversify";`],
     ["src/config/load.ts", `import "reflect-metadata";`],
   ],
-  "uwebsockets-in-two-files-only": [
+  "uwebsockets-in-its-adapter-only": [
     ["src/adapters/koa/x.ts", `import uws from "uWebSockets.js";`],
-    ["src/adapters/uws/codec.ts", `import type { WebSocket } from "uWebSockets.js";`],
+    ["src/config/load.ts", `import type { WebSocket } from "uWebSockets.js";`],
+  ],
+  "ws-in-its-adapter-and-clients-only": [
+    ["src/adapters/uws/x.ts", `import { WebSocket } from "ws";`],
+    ["src/protocol/phoenix/x.ts", `import type { WebSocket } from "ws";`],
   ],
   "nothing-imports-main": [["src/config/load.ts", `import "../main.js";`]],
   "src-imports-src-and-dependencies-only": [
@@ -71,7 +75,13 @@ const violating: Record<string, [path: string, text: string][]> = {
   "published-code-uses-declared-dependencies-only": [["src/config/load.ts", `import "vitest";`]],
 };
 
-const dependencies = { inversify: "1", koa: "1", "reflect-metadata": "1", "uWebSockets.js": "1" };
+const dependencies = {
+  inversify: "1",
+  koa: "1",
+  "reflect-metadata": "1",
+  "uWebSockets.js": "1",
+  ws: "1",
+};
 const devDependencies = { vitest: "1" };
 
 /** hexpush in miniature: every import that is allowed, by kind. */

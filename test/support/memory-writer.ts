@@ -1,9 +1,12 @@
 import type { CloseReason } from "../../src/application/subscriptions/close-reason.js";
 import { SetShare } from "../../src/application/subscriptions/set-share.js";
-import { Socket } from "../../src/application/subscriptions/socket.js";
-import type { SocketGroup } from "../../src/application/subscriptions/socket-groups.js";
-import type { SocketProtocol } from "../../src/application/subscriptions/socket-protocol.js";
-import type { Share, SocketWriter } from "../../src/application/subscriptions/socket-writer.js";
+import {
+  type Share,
+  Socket,
+  type SocketGroup,
+  type SocketProtocol,
+  type SocketWriter,
+} from "../../src/application/subscriptions/socket.js";
 import type { Subscriptions } from "../../src/application/subscriptions/subscriptions.js";
 import type { Identity } from "../../src/domain/auth-policy.js";
 

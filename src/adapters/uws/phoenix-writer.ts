@@ -1,8 +1,11 @@
 import type { WebSocket } from "uWebSockets.js";
 import type { CloseReason } from "../../application/subscriptions/close-reason.js";
-import type { Socket } from "../../application/subscriptions/socket.js";
-import type { SocketGroup } from "../../application/subscriptions/socket-groups.js";
-import type { Share, SocketWriter } from "../../application/subscriptions/socket-writer.js";
+import type {
+  Share,
+  Socket,
+  SocketGroup,
+  SocketWriter,
+} from "../../application/subscriptions/socket.js";
 import { closeFrame } from "../../protocol/phoenix/close-codes.js";
 import type { PhoenixProtocol } from "../../protocol/phoenix/phoenix-protocol.js";
 

@@ -1,7 +1,6 @@
 import type { CloseReason } from "../../application/subscriptions/close-reason.js";
 import { SetShare } from "../../application/subscriptions/set-share.js";
-import type { SocketGroup } from "../../application/subscriptions/socket-groups.js";
-import type { Share, SocketWriter } from "../../application/subscriptions/socket-writer.js";
+import type { Share, SocketGroup, SocketWriter } from "../../application/subscriptions/socket.js";
 import { closeFrame } from "../../protocol/phoenix/close-codes.js";
 import type { PhoenixProtocol } from "../../protocol/phoenix/phoenix-protocol.js";
 import type { Connection } from "./connection.js";

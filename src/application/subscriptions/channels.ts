@@ -1,25 +1,7 @@
 import type { MaybePromise } from "../../domain/auth-policy.js";
 import type { Broker } from "../../domain/broker.js";
 import { isPromise } from "../../domain/maybe-promise.js";
-import type { Subscription } from "./socket.js";
-import type { Share } from "./socket-writer.js";
-
-/** What this node keeps for a channel while a local socket has joined it or is about to. */
-export interface Channel {
-  readonly name: string;
-  /** Settles once messages that are accepted later reach this node; undefined if they do. */
-  ready: MaybePromise<void>;
-  /** Subscriptions that need its messages, also those whose join is under way. */
-  interest: number;
-  /** Joined subscriptions, also those that are resuming. */
-  joined: number;
-  /** Subscriptions that get messages as they come. */
-  live: number;
-  /** Those of one writer are neighbours, so that a message is encoded once for all of them. */
-  readonly shares: Share[];
-  /** Subscriptions that are not live and must not miss what comes; undefined if there are none. */
-  resuming: Set<Subscription> | undefined;
-}
+import type { Channel } from "./socket.js";
 
 /** The channels that this node takes messages of; registers its interest in each with the broker. */
 export class Channels {

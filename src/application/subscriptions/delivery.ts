@@ -1,8 +1,6 @@
 import type { Message } from "../../domain/message.js";
-import type { Channel } from "./channels.js";
-import { Socket } from "./socket.js";
-import { type SocketGroup, SocketGroups } from "./socket-groups.js";
-import type { Share, SocketWriter } from "./socket-writer.js";
+import { type Channel, type Share, Socket, type SocketGroup, type SocketWriter } from "./socket.js";
+import { SocketGroups } from "./socket-groups.js";
 
 /**
  * To write to so many takes about a millisecond. So long does everything else wait, and a turn costs
@@ -90,7 +88,7 @@ export class Delivery {
       share = group.writer.share(group, group.prefix + channel.name);
       const { shares } = channel;
       const last = shares.findLastIndex((each) => each.group.writer === group.writer);
-      shares.splice(last === -1 ? shares.length : last + 1, 0, share);
+      channel.shares = shares.toSpliced(last === -1 ? shares.length : last + 1, 0, share);
     }
     share.sockets++;
     channel.live++;
@@ -110,7 +108,7 @@ export class Delivery {
     share.remove(socket);
     channel.live--;
     share.sockets--;
-    if (share.sockets === 0) channel.shares.splice(channel.shares.indexOf(share), 1);
+    if (share.sockets === 0) channel.shares = channel.shares.filter((each) => each !== share);
   }
 
   /** The socket is gone and has left all channels. */

@@ -6,11 +6,10 @@ import type { Message } from "../../domain/message.js";
 import { nameFault } from "../../domain/name.js";
 import { Resume } from "../../domain/resume.js";
 import { describeError } from "../describe-error.js";
-import type { Channel, Channels } from "./channels.js";
+import type { Channels } from "./channels.js";
 import type { CloseReason } from "./close-reason.js";
 import type { Delivery } from "./delivery.js";
-import { type Socket, Subscription } from "./socket.js";
-import type { AcceptedJoin } from "./socket-protocol.js";
+import { type AcceptedJoin, type Channel, type Socket, Subscription } from "./socket.js";
 
 export interface JoinOptions {
   /** Guarded: it neither throws nor rejects. */

@@ -1,6 +1,4 @@
-import type { Socket } from "./socket.js";
-import type { SocketGroup } from "./socket-groups.js";
-import type { Share, SocketWriter } from "./socket-writer.js";
+import type { Share, Socket, SocketGroup, SocketWriter } from "./socket.js";
 
 /** A share of a library that has no publish of its own: writes to one socket after the other. */
 export class SetShare<H> implements Share<H> {

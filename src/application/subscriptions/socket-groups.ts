@@ -1,25 +1,4 @@
-import type { Socket } from "./socket.js";
-import type { Share, SocketWriter } from "./socket-writer.js";
-
-/** Some sockets of one writer that are written to in the same turn of the event loop. */
-export class SocketGroup {
-  /** In the group, whatever they have joined. */
-  sockets = 0;
-  /** What its sockets are still to get, oldest first: in turn a share or one of them, and a frame. */
-  waiting: (Share | Socket | string)[] = [];
-  /** To how many of its sockets that will be written, once each; never too few. */
-  writes = 0;
-  /** The group that is written to after this one; undefined also if it is the last one. */
-  next: SocketGroup | undefined;
-  isDue = false;
-
-  constructor(
-    readonly writer: SocketWriter,
-    /** Its own, so that the name of a share belongs to one group and one channel. */
-    readonly prefix: string,
-  ) {}
-}
-
+import { type Socket, SocketGroup, type SocketWriter } from "./socket.js";
 /** Sorts sockets into groups, and fills the gaps that closed ones leave. */
 export class SocketGroups {
   readonly #groupsWithSpace = new Map<SocketWriter, Set<SocketGroup>>();

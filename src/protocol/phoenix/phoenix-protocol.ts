@@ -1,10 +1,11 @@
 import { UNDECODABLE } from "../../application/subscriptions/close-reason.js";
 import type { Joins } from "../../application/subscriptions/joins.js";
-import type { Socket, Subscription } from "../../application/subscriptions/socket.js";
 import type {
   AcceptedJoin,
+  Socket,
   SocketProtocol,
-} from "../../application/subscriptions/socket-protocol.js";
+  Subscription,
+} from "../../application/subscriptions/socket.js";
 import type { Subscriptions } from "../../application/subscriptions/subscriptions.js";
 import { Json } from "../../domain/json.js";
 import type { Message } from "../../domain/message.js";

@@ -1,8 +1,10 @@
 import type { CloseReason } from "../../application/subscriptions/close-reason.js";
 import type { ConnectOutcome, Connects } from "../../application/subscriptions/connects.js";
-import type { Subscription } from "../../application/subscriptions/socket.js";
-import { Socket } from "../../application/subscriptions/socket.js";
-import type { AcceptedJoin } from "../../application/subscriptions/socket-protocol.js";
+import {
+  type AcceptedJoin,
+  Socket,
+  type Subscription,
+} from "../../application/subscriptions/socket.js";
 import type { Subscriptions } from "../../application/subscriptions/subscriptions.js";
 import type { Headers, Identity } from "../../domain/auth-policy.js";
 import { Json } from "../../domain/json.js";

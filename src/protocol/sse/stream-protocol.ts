@@ -1,8 +1,9 @@
-import type { Socket, Subscription } from "../../application/subscriptions/socket.js";
 import type {
   AcceptedJoin,
+  Socket,
   SocketProtocol,
-} from "../../application/subscriptions/socket-protocol.js";
+  Subscription,
+} from "../../application/subscriptions/socket.js";
 import type { Message } from "../../domain/message.js";
 import { formatCursor, tagOf } from "./cursor.js";
 import { messageEvent } from "./event-text.js";

@@ -1,5 +1,4 @@
-import type { Socket, Subscription } from "../../application/subscriptions/socket.js";
-import type { AcceptedJoin } from "../../application/subscriptions/socket-protocol.js";
+import type { AcceptedJoin, Socket, Subscription } from "../../application/subscriptions/socket.js";
 import type { Headers } from "../../domain/auth-policy.js";
 
 /** The head of a request for a stream. */

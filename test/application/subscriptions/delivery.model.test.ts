@@ -1,11 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Channel, Channels } from "../../../src/application/subscriptions/channels.js";
+import { Channels } from "../../../src/application/subscriptions/channels.js";
 import { Delivery } from "../../../src/application/subscriptions/delivery.js";
-import { Socket } from "../../../src/application/subscriptions/socket.js";
-import type { SocketGroup } from "../../../src/application/subscriptions/socket-groups.js";
-import type { SocketProtocol } from "../../../src/application/subscriptions/socket-protocol.js";
-import type { Share, SocketWriter } from "../../../src/application/subscriptions/socket-writer.js";
+import {
+  type Channel,
+  type Share,
+  Socket,
+  type SocketGroup,
+  type SocketProtocol,
+  type SocketWriter,
+} from "../../../src/application/subscriptions/socket.js";
 import { Json } from "../../../src/domain/json.js";
 import type { Message } from "../../../src/domain/message.js";
 import { turn } from "../../support/manual-broker.js";
@@ -381,6 +385,20 @@ describe("Delivery", () => {
       const staying = sockets.filter((each) => !leaving.includes(each));
       const groups = new Set([...staying, ...fresh].map(({ group }) => group));
       expect(groups.size).toBe(3);
+    });
+
+    it("brings a message to all groups, also if a write closes all sockets of one", async () => {
+      const { world, sockets, deliver } = begin();
+      const [first, ...others] = sockets.splice(0, 4) as [TestSocket, ...TestSocket[]];
+      const { take } = first;
+      first.take = (frame) => {
+        take(frame);
+        for (const each of [first, ...others]) world.close(each);
+      };
+      deliver();
+      await turn();
+      await turn();
+      expect(sockets.map(({ got }) => got.length)).toEqual([1, 1, 1, 1, 1, 1, 1, 1]);
     });
 
     it("takes no part of a socket that is cut by what waits for it as it goes live", async () => {

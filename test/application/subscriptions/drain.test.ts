@@ -3,7 +3,7 @@ import { UwsServer } from "../../../src/adapters/uws/server.js";
 import { anyOrigin } from "../../../src/application/origins.js";
 import { type ConnectOutcome, Connects } from "../../../src/application/subscriptions/connects.js";
 import { Drain } from "../../../src/application/subscriptions/drain.js";
-import type { SocketProtocol } from "../../../src/application/subscriptions/socket-protocol.js";
+import type { SocketProtocol } from "../../../src/application/subscriptions/socket.js";
 import { Subscriptions } from "../../../src/application/subscriptions/subscriptions.js";
 import type { ConnectDecision } from "../../../src/domain/auth-policy.js";
 import { turn } from "../../support/manual-broker.js";

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Subscription } from "../../../src/application/subscriptions/socket.js";
 import type {
   AcceptedJoin,
   SocketProtocol,
-} from "../../../src/application/subscriptions/socket-protocol.js";
+  Subscription,
+} from "../../../src/application/subscriptions/socket.js";
 import {
   Subscriptions,
   type SubscriptionsOptions,
