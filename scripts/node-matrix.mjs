@@ -21,6 +21,8 @@ const TESTS = [
   "test/e2e/drain.e2e.test.ts",
   "test/e2e/order.e2e.test.ts",
   "test/e2e/resume/",
+  "test/attach.test.ts",
+  "test/examples/embedded-in.test.ts",
 ];
 
 /** Of the properties, a few runs are enough to see that a runtime differs. */

@@ -86,7 +86,7 @@ const routes = (ctx, next) => {
   if (ticket === undefined) return ctx.throw(404);
   tickets.delete(name);
   // Closes all sockets of this user. They may reconnect with another ticket, if there is one.
-  ctx.body = { closed: hexpush.container.get(TOKENS.phoenix).closeSockets(ticket.user) };
+  ctx.body = { closed: hexpush.closeSockets(ticket.user) };
 };
 
 const hexpush = createHexpush({
