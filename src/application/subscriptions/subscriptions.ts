@@ -43,6 +43,8 @@ export class Subscriptions implements Transport, SocketDirectory {
   /** What listeners know the sockets by; empty if none listens. */
   readonly #infos = new WeakMap<Socket, SocketInfo>();
   readonly #isObserved: boolean;
+  /** How often resumes went on. */
+  #resumed = 0;
 
   constructor(options: SubscriptionsOptions, delivery = new Delivery()) {
     const { limits, log, broker, now, listener = {} } = options;
@@ -105,8 +107,11 @@ export class Subscriptions implements Transport, SocketDirectory {
     if (handle === undefined) return;
     // A client that takes a little at a time must not cost a read of the history each time.
     if (writer.bufferedBytes(handle) > this.limits.sendBufferBytesMax / 4) return;
-    for (const { resume, state } of socket.subscriptions()) {
-      if (state === "resuming") resume?.run();
+    const resuming = socket.subscriptions().filter(({ state }) => state === "resuming");
+    // Another one first each time: the first one may take all the space.
+    const start = this.#resumed++ % Math.max(1, resuming.length);
+    for (let at = 0; at < resuming.length; at++) {
+      resuming[(start + at) % resuming.length]?.resume?.run();
     }
   }
 

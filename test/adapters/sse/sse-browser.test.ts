@@ -36,7 +36,7 @@ describe.skipIf(CHROMIUM === undefined)("a browser's own EventSource", () => {
     await page.evaluate(`
       globalThis.got = [];
       globalThis.source = new EventSource("http://127.0.0.1:${cable.port}${path}");
-      source.onmessage = ({ data, lastEventId }) => got.push(["message", JSON.parse(data).data, lastEventId]);
+      source.onmessage = ({ data, lastEventId }) => got.push(["message", JSON.parse(data).data, lastEventId, JSON.parse(data).channel]);
       for (const name of ["gap", "denied", "closed", "position"]) {
         source.addEventListener(name, ({ data }) => got.push([name, JSON.parse(data)]));
       }
@@ -45,9 +45,13 @@ describe.skipIf(CHROMIUM === undefined)("a browser's own EventSource", () => {
     return { page, cable };
   }
 
-  const got = (page: Page) => page.evaluate("got") as Promise<[string, unknown, string?][]>;
+  const got = (page: Page) =>
+    page.evaluate("got") as Promise<[string, unknown, string?, string?][]>;
   const messages = async (page: Page) =>
     (await got(page)).filter(([type]) => type === "message").map(([, data]) => data);
+
+  const messagesOf = async (page: Page, channel: string) =>
+    (await got(page)).filter(([, , , name]) => name === channel).map(([, data]) => data);
 
   async function until(condition: () => Promise<boolean> | boolean, what: string): Promise<void> {
     const poll = async () => {
@@ -69,14 +73,18 @@ describe.skipIf(CHROMIUM === undefined)("a browser's own EventSource", () => {
       for (let n = 0; n < 100; n++) publish(server.broker, n % 3 ? "a" : ["a", "b"], ++sent);
       await until(() => server.transport.size === 1, "the browser's return");
       for (let n = 0; n < 10; n++) publish(server.broker, "b", ++sent);
-      await until(async () => (await messages(page)).at(-1) === sent, "the messages");
+      await until(async () => (await messagesOf(page, "b")).at(-1) === sent, "the messages");
+      await until(async () => (await messagesOf(page, "a")).at(-1) === sent - 10, "the rest");
     }
-    const wanted: number[] = [];
+    const wanted: Record<string, number[]> = { a: [], b: [] };
     for (let n = 1; n <= sent; n++) {
-      wanted.push(n);
-      if ((n - 1) % 110 < 100 && ((n - 1) % 110) % 3 === 0) wanted.push(n);
+      const place = (n - 1) % 110;
+      if (place < 100) wanted.a?.push(n);
+      if (place >= 100 || place % 3 === 0) wanted.b?.push(n);
     }
-    expect(await messages(page)).toEqual(wanted);
+    for (const channel of ["a", "b"]) {
+      expect(await messagesOf(page, channel)).toEqual(wanted[channel]);
+    }
     expect((await got(page)).filter(([type]) => type === "gap")).toEqual([]);
   });
 
