@@ -54,7 +54,7 @@ export function openStream(
   const onEnd = observer?.(requestId, "GET", EVENTS_PATH);
   const exchange = new UwsExchange(raw, { "x-request-id": requestId }, onEnd);
   const stream = streams.open({ method: "GET", query, headers }, exchange);
-  if (!exchange.isOver) exchange.onAborted(streams, stream);
+  if (!exchange.isOver) exchange.watch(streams, stream);
 }
 
 class UwsExchange implements StreamExchange {
@@ -71,7 +71,8 @@ class UwsExchange implements StreamExchange {
   #isWatching = false;
   #isQueued = false;
   #isEnding = false;
-  #onWritable: (() => void) | undefined;
+  #streams: EventStreams | undefined;
+  #stream: Stream | undefined;
 
   constructor(
     private readonly raw: RawResponse,
@@ -86,13 +87,11 @@ class UwsExchange implements StreamExchange {
       : Buffer.from(this.raw.getRemoteAddressAsText()).toString("latin1");
   }
 
-  onAborted(streams: EventStreams, stream: Stream | undefined): void {
-    this.raw.onAborted(() => {
-      this.isOver = true;
-      this.onEnd?.(undefined);
-      if (stream !== undefined) streams.gone(stream);
-    });
-    if (stream !== undefined) this.#onWritable = () => streams.writable(stream);
+  /** Reports buffer space and the end of the connection from now on. */
+  watch(streams: EventStreams, stream: Stream | undefined): void {
+    this.#streams = streams;
+    this.#stream = stream;
+    this.raw.onAborted(() => this.#aborted());
   }
 
   answer(status: number, fields: StreamFields, body: string | undefined): void {
@@ -195,7 +194,14 @@ class UwsExchange implements StreamExchange {
     this.#isBlocked = false;
     // `cork` sends what the library has kept, which it leaves to whoever watches.
     this.flush();
-    if (!this.isOver && !this.#isBlocked) this.#onWritable?.();
+    if (this.isOver || this.#isBlocked || this.#stream === undefined) return;
+    this.#streams?.writable(this.#stream);
+  }
+
+  #aborted(): void {
+    this.isOver = true;
+    this.onEnd?.(undefined);
+    if (this.#stream !== undefined) this.#streams?.gone(this.#stream);
   }
 
   #finish(): void {
