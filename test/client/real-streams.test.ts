@@ -138,7 +138,7 @@ describe("over server-sent events, with the real server", () => {
     expect(await news.take(2)).toEqual([joined, recovered(false)]);
   });
 
-  it("a channel that is added brings what came since the stream's last event, too", async () => {
+  it("a channel that is added starts at its newest message", async () => {
     const server = await start();
     const events = client(server);
     const news = listen(events, "news");
@@ -147,7 +147,7 @@ describe("over server-sent events, with the real server", () => {
     const backend = publisher(server);
     await backend.push("late", "e", 1);
     const late = listen(events, "late");
-    expect(await late.take(2)).toEqual([joined, message(1)]);
+    expect(await late.next()).toEqual(joined);
     expect(await news.take(2)).toEqual([joined, recovered(true)]);
     await backend.push(["late", "news"], "e", 2);
     expect([await late.next(), await news.next()]).toEqual([message(2), message(2)]);

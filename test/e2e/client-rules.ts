@@ -52,7 +52,9 @@ export function describeClients(makeClient: () => MakeClient): void {
     async function takeFrames(client: TestClient, count: number): Promise<Received[]> {
       const frames = await client.frames.take(count);
       if (!ids) return frames;
-      expectRising(frames.map(({ id }) => id));
+      for (const name of new Set(frames.map(({ channel }) => channel))) {
+        expectRising(frames.filter(({ channel }) => channel === name).map(({ id }) => id));
+      }
       return frames.map(({ id: _, ...frame }) => frame);
     }
 

@@ -94,21 +94,20 @@ describe("a stream over a restart of its server", () => {
     const stream = await before.listen(["a", "b"]);
     await stream.named("position");
     await before.hexpush.push("a", "e", 1);
-    const { id } = await stream.message();
+    await stream.message();
+    const cursor = stream.parser.lastEventId;
     await before.hexpush.stop();
     expect(await stream.named("closed")).toMatchObject({ code: 1012 });
     await within(stream.closed, "the end");
 
     const after = await start({ broker });
     await after.hexpush.push(["b", "a"], "e", 2);
-    const again = await after.listen(["a", "b"], { "last-event-id": id as string });
+    const again = await after.listen(["a", "b"], { "last-event-id": cursor });
     await after.hexpush.push("a", "e", 3);
     const got = [await again.message(), await again.message(), await again.message()];
-    expect(got.map(({ channel, data }) => [channel, data])).toEqual([
-      ["b", 2],
-      ["a", 2],
-      ["a", 3],
-    ]);
+    const of = (name: string) =>
+      got.filter(({ channel }) => channel === name).map(({ data }) => data);
+    expect([of("a"), of("b")]).toEqual([[2, 3], [2]]);
     expect(again.events.items.filter(({ type }) => type === "gap")).toEqual([]);
   });
 

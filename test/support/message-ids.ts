@@ -4,7 +4,7 @@ import { parseMessageId } from "../../src/domain/message-id.js";
 /** A message's id, for `toEqual`: which one it is changes with each start of a server. */
 export const anId: unknown = expect.stringMatching(/^[0-9a-z]{1,32}-(?:0|[1-9]\d*)$/);
 
-/** One epoch, and each id behind the one before it. */
+/** The ids of one channel: one epoch, and each id after the one before it. */
 export function expectRising(ids: readonly (string | undefined)[]): void {
   const parsed = ids.map((id) => parseMessageId(id ?? ""));
   expect(parsed).not.toContain(undefined);

@@ -134,6 +134,12 @@ class UwsExchange implements StreamExchange {
   flushQueued(): void {
     this.#isQueued = false;
     this.flush();
+    const stream = this.#stream;
+    if (this.#isBlocked || stream?.opening === undefined) return;
+    // What this turn has gathered may have stopped a resume, and no event tells that it is sent.
+    setImmediate(() => {
+      if (!this.isOver && !this.#isBlocked) this.#streams?.writable(stream);
+    });
   }
 
   flush(): void {

@@ -1,3 +1,4 @@
+import { Cursor } from "../../../src/protocol/sse/cursor.js";
 import { within } from "../../support/inbox.js";
 import { query, SseClient, type SseEvent } from "../../support/sse-client.js";
 import { type Follower, type Place, Progress } from "./follower.js";
@@ -132,19 +133,25 @@ export class StreamFollower implements Follower {
   /** Everything is known of how this stream goes on from the one before. */
   #place(start: string): void {
     this.#isPlaced = true;
-    const since = this.#lastEventId;
+    const [before, now] = [new Cursor(this.#lastEventId), new Cursor(start)];
     for (const channel of this.channels) {
       const gap = this.#gaps.get(channel);
       const progress = new Progress(this.name, channel, this.#truth);
       this.#progress.set(channel, progress);
-      if (since === "") progress.startAt(start);
-      else {
-        // One cursor for all channels: also a channel that is new to the stream goes on from it.
+      const since = before.idOf(channel, false);
+      const at = now.idOf(channel, false);
+      if (at === undefined) throw new Error(`${this.name}: ${start} does not name ${channel}`);
+      if (since === undefined) {
+        // A channel that the cursor does not name, because it is new to the stream.
+        const isGap = gap !== undefined;
+        if (isGap !== (this.#lastEventId !== "")) throw new Error(`${channel}: gap ${gap}`);
+        progress.startAt(at);
+      } else {
         progress.startAt(since);
         // Without a gap it is not told up to where: what came meanwhile may have pushed out more.
         const total =
           gap === undefined ? this.#before.get(channel) : this.#truth.countUpTo(channel, gap);
-        progress.cameBack(gap === undefined, gap ?? start, total as number);
+        progress.cameBack(gap === undefined, gap ?? at, total as number);
       }
     }
   }
