@@ -10,7 +10,7 @@ import type { Transport } from "./domain/transport.js";
 
 export type { Container, ContainerModule };
 
-/** What a host brings of its own, in place of what the settings give or beside it. */
+/** Parts of the host: some replace what the settings give, the others are added to it. */
 export interface HostParts {
   readonly policy: AuthPolicy | undefined;
   readonly logger: Logger | undefined;
@@ -32,7 +32,7 @@ export function hostModule(parts: HostParts): ContainerModule {
   });
 }
 
-/** @param overrides loaded last, in their order: what they rebind takes the place of ours. */
+/** @param overrides loaded last, in their order; their bindings replace the default ones. */
 export function createContainer(
   config: Config,
   overrides: readonly ContainerModule[] = [],

@@ -1,6 +1,7 @@
 /**
  * `hexpush/core`: domain, application and protocols without any adapter, for other hosts. Nothing
- * here reaches for a clock, a socket or a Node module.
+ * here opens a socket or imports a Node module. The time of day is passed in as `now`; timers and
+ * durations use `setTimeout` and `performance.now`, which every JavaScript host has.
  */
 export {
   applyJoinRules,

@@ -12,7 +12,7 @@ import { didYouMean } from "./config/did-you-mean.js";
 import { createConfig } from "./config/load.js";
 import { SETTINGS } from "./config/settings.js";
 import { pushLimits } from "./container/core.js";
-import { isLoopback, openToOthers } from "./container/open-doors.js";
+import { isLoopback, publiclyOpenError } from "./container/public-exposure.js";
 import {
   type AttachedSockets,
   mutableState,
@@ -29,22 +29,22 @@ import type { AcceptedPush, UnacceptedPush } from "./domain/push-service.js";
 import type { Transport } from "./domain/transport.js";
 
 export interface HexpushOptions extends Partial<Config> {
-  /** Takes the place of what the settings give. */
+  /** Replaces the policy that the settings describe. */
   readonly policy?: AuthPolicy;
-  /** Deliver each push too, beside the WebSocket transport. */
+  /** Further transports; each gets every push, like the built-in one. */
   readonly transports?: readonly Transport[];
   /**
-   * Koa middleware that runs before the routes, for every HTTP request. With any, no push takes the
-   * fast path: each costs about twice the CPU time.
+   * Koa middleware that runs before the routes, for every HTTP request. Any middleware disables the
+   * fast path: a push then costs about twice the CPU time.
    */
   readonly middleware?: readonly Middleware[];
-  /** Hear what happens, in their order. */
+  /** Called on each event, in this order. */
   readonly listeners?: readonly ServerListener[];
-  /** Takes the place of a pino logger on standard output. */
+  /** Replaces the pino logger on standard output. */
   readonly logger?: Logger;
   /**
-   * The time in seconds since 1970, in place of the system's: when tokens expire, what was revoked
-   * and how long an idempotency key counts. For tests; timers run by the system's time all the same.
+   * Current Unix time in seconds; all expiries use it: of tokens, revocations and idempotency keys.
+   * For tests. Timers still use the system's time. @defaultValue the system's time
    */
   readonly now?: () => number;
   /** Inversify modules, loaded last: they may rebind any of `TOKENS`. */
@@ -54,7 +54,7 @@ export interface HexpushOptions extends Partial<Config> {
 export interface Address {
   readonly host: string;
   readonly port: number;
-  /** For instance `http://127.0.0.1:4004`. */
+  /** For example `http://127.0.0.1:4004`. */
   readonly url: string;
 }
 
@@ -62,7 +62,7 @@ export interface Hexpush {
   readonly container: Container;
   /**
    * Opens the broker without listening. `start`, `push`, `history` and `callback` open it too, if it
-   * is not open yet; a host that serves `callback` itself learns here when it is ready to be asked.
+   * is not open yet. A host that serves `callback` itself can await this before it listens.
    *
    * @throws {BrokerError} if the broker cannot be opened. The next call tries again.
    */
@@ -75,19 +75,19 @@ export interface Hexpush {
    */
   start(): Promise<Address>;
   /**
-   * Drains: no new connection, requests in flight are answered, sockets closed with a code that
-   * makes clients come back elsewhere.
+   * Drains: accepts no new connections, answers the requests in flight, and closes the sockets with
+   * a code that makes clients reconnect to another node.
    *
-   * @param timeoutSeconds after it everything still open is ended. @defaultValue `drainTimeout`
+   * @param timeoutSeconds after which everything still open is ended. @defaultValue `drainTimeout`
    */
   stop(timeoutSeconds?: number): Promise<void>;
   /**
-   * Pushes from within the host, which has decided itself that it may. On the memory broker it is
-   * delivered when this returns.
+   * Pushes from within the host; the policy is not asked. On the memory broker, the push is delivered
+   * when this returns.
    *
-   * @returns the channels pushed to and the number of sockets that it was handed to.
-   * @throws {TypeError} that names what is wrong, {BrokerError} if the broker cannot be opened,
-   * {BrokerUnavailable} if it cannot accept the push now, or the server was stopped.
+   * @returns the push's id, its channels, and the number of sockets that it was written to.
+   * @throws {TypeError} if an argument is invalid; the message names it. {BrokerError} if the broker
+   * cannot be opened, {BrokerUnavailable} if it cannot accept the push now, or the server was stopped.
    */
   push(channel: string | readonly string[], event: string, data: unknown): Promise<PushReceipt>;
   /** Sockets, subscriptions, channels, pushes and deliveries of this node. */
@@ -96,33 +96,33 @@ export interface Hexpush {
   channels(page?: Partial<Page>): ChannelSummary[];
   /** Who is joined to a channel. @defaultValue all of them */
   channel(channel: string, page?: Partial<Page>): ChannelDetail;
-  /** Closes all sockets of this id; their clients come back and the policy decides. @returns how many. */
+  /** Closes all sockets of this id; a client that reconnects asks the policy again. @returns how many. */
   closeSockets(socketId: string): number;
-  /** What a channel keeps, behind a message's id or from the oldest on. */
+  /** The messages that a channel keeps: those after a message id, or all. */
   history(channel: string, query?: HistoryQuery): Promise<History>;
-  /** What became of a push; undefined where it is not known, or no longer. */
+  /** The outcome of a push; undefined if it is not known, or no longer kept. */
   trace(pushId: string): PushTrace | undefined;
   /**
-   * Ends what is open for the tokens concerned and refuses them from now on.
+   * Revokes tokens: closes their sockets and refuses them from now on.
    *
-   * @returns what holds now and how many sockets were closed, or why it could not be done.
+   * @returns the revocation in force and how many sockets were closed, or why it failed.
    */
   revoke(input: RevocationInput): Promise<RevokerResult>;
   /**
-   * Reads the file of API keys again, where the settings name one.
+   * Reads the file of API keys again, if the settings name one.
    *
-   * @throws {TypeError} where the file is wrong; the message names the place and holds no key. The
-   * present keys stay.
+   * @throws {TypeError} if the file is invalid; the message names the place and contains no key. The
+   * present keys stay valid.
    */
   reload(): void;
   /**
-   * Serves WebSockets at `/push_socket/websocket` of a server of the host's own; upgrades to other
-   * paths are left to the host. HTTP requests do not come here: give them to `callback`. `stop`
-   * drains these sockets too, and a server may be attached again afterwards. Idempotent.
+   * Serves WebSockets at `/push_socket/websocket` of the host's own server; upgrades to other paths
+   * are left to the host. It does not serve HTTP requests: use `callback` for them. `stop` drains
+   * these sockets too, and a server may be attached again afterwards. Idempotent.
    *
    * These sockets are always served by `ws`.
    *
-   * @param server of `node:http` or `node:https`.
+   * @param server a server of `node:http` or `node:https`
    */
   attach(server: Server): void;
   /** The HTTP API and streams of events as a handler for `node:http`. */
@@ -130,17 +130,17 @@ export interface Hexpush {
 }
 
 export interface PushReceipt {
-  /** Of its trace. */
+  /** The push's id, for `trace`. */
   readonly id: string;
   readonly channels: readonly string[];
   readonly deliveries: number;
 }
 
 /**
- * A server inside a program. Settings that are not given have their defaults; the environment is
- * not read.
+ * Creates a server inside a program. Settings that are not given have their defaults; the environment
+ * is not read.
  *
- * @throws {ConfigError} where a setting is wrong, or the push endpoint would be open to others.
+ * @throws {ConfigError} if a setting is invalid, or everyone could push from another machine.
  */
 export function createHexpush(options: HexpushOptions = {}): Hexpush {
   const { policy, transports = [], middleware = [], listeners = [], ...others } = options;
@@ -171,16 +171,16 @@ function refuseUnknownOptions(settings: object): void {
 }
 
 /**
- * Resolves the whole graph at once, so that what is wrong shows before anything listens.
+ * Resolves the whole graph at once, so that errors show before the server listens.
  *
- * @throws {ConfigError} where a setting is wrong, or the push endpoint would be open to others.
+ * @throws {ConfigError} if a setting is invalid, or everyone could push from another machine.
  */
 export function fromContainer(container: Container): Hexpush {
   const config = container.get(TOKENS.config);
   const policy = container.get(TOKENS.authPolicy);
   const configured = container.get(TOKENS.configuredPolicy);
   const isOpen = isOpenToEveryone(policy);
-  if (isOpen && !isLoopback(config.host)) throw openToOthers(config.host);
+  if (isOpen && !isLoopback(config.host)) throw publiclyOpenError(config.host);
   const log = container.get(TOKENS.log);
   const state = container.get(mutableState);
   const pushes = container.get(TOKENS.pushes);
@@ -223,7 +223,7 @@ export function fromContainer(container: Container): Hexpush {
   let listening: Promise<Address> | undefined;
   let stopping: Promise<void> | undefined;
 
-  /** Sockets and streams on servers of the host's own. */
+  /** Stops the sockets and streams on the host's own servers. */
   const stopAttached = async (timeoutMs: number): Promise<void> => {
     drain.begin();
     if (subscriptions.size > 0 && timeoutMs > 0) {
@@ -277,7 +277,7 @@ export function fromContainer(container: Container): Hexpush {
     async push(channel, event, data) {
       const result = Push.of({ channel, event, data: jsonOf(data) }, limits);
       if (!result.ok) throw new TypeError(result.error.message);
-      // Nothing is awaited if the broker is open: a push is delivered when its caller made it.
+      // Awaits nothing if the broker is open, so that the push is delivered during the call.
       const opening = broker.openUnlessClosed();
       if (isPromise(opening)) await opening;
       return receiptOf(await pushes.deliver(result.push));
@@ -309,7 +309,7 @@ export function fromContainer(container: Container): Hexpush {
   };
 }
 
-/** Opens the broker when it is first needed, once for all who need it; again after a failure. */
+/** Opens the broker on first use, once for concurrent callers, and again after a failure. */
 class LazyBroker {
   readonly #start: () => MaybePromise<void>;
   #opening: { readonly done: MaybePromise<void> } | undefined;
@@ -319,7 +319,7 @@ class LazyBroker {
     this.#start = start;
   }
 
-  /** Also after `close`. At once if the broker can. */
+  /** Opens it even after `close`. Synchronous if the broker's start is. */
   open(): MaybePromise<void> {
     this.#isClosed = false;
     if (this.#opening !== undefined) return this.#opening.done;
@@ -329,7 +329,7 @@ class LazyBroker {
     return done;
   }
 
-  /** For what must not reopen the broker of a server that was stopped. */
+  /** For callers that must not reopen the broker of a stopped server. */
   openUnlessClosed(): MaybePromise<void> {
     return this.#isClosed ? undefined : this.open();
   }
@@ -339,7 +339,7 @@ class LazyBroker {
     this.#isClosed = true;
     const opening = this.#opening;
     this.#opening = undefined;
-    // Whoever opened it is told that it failed.
+    // The caller of `open` gets the error.
     await Promise.resolve(opening?.done).catch(() => {});
   }
 
@@ -355,14 +355,14 @@ class LazyBroker {
 
 function receiptOf(outcome: AcceptedPush | UnacceptedPush): PushReceipt {
   if (outcome.kind === "unavailable") throw outcome.cause;
-  // Without an idempotency key there is no third way.
+  // Without an idempotency key there is no other outcome.
   const { id, push, deliveries } = outcome as AcceptedPush;
   return { id, channels: push.channels, deliveries };
 }
 
 const ALL: Page = { limit: Number.POSITIVE_INFINITY };
 
-/** @throws {TypeError} that names the argument where it has no JSON form. */
+/** @throws {TypeError} if the argument has no JSON form; the message names it. */
 function jsonOf(data: unknown): Json {
   try {
     return Json.of(data);

@@ -1,4 +1,4 @@
-/** What a host may import from `hexpush`. */
+/** The public exports of `hexpush`. */
 export { allowAll } from "./adapters/auth/allow-all.js";
 export { readApiKeyFile } from "./adapters/auth/api-keys/api-key-file.js";
 export {

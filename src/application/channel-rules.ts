@@ -9,27 +9,27 @@ import { ChannelPattern } from "../domain/channel-pattern.js";
 import { utf8Length } from "../domain/name.js";
 import type { InvalidPush, Push } from "../domain/push.js";
 
-/** What holds for the channels of one pattern, in place of what holds for all. */
+/** Settings of the channels that match a pattern. They replace the settings for all channels. */
 export interface ChannelRule {
-  /** A channel's name with `*` for any run of characters. */
+  /** A channel name in which `*` matches any run of characters. */
   readonly pattern: string;
   /**
-   * Who may join: `policy` asks the policy; `anyone`; `authenticated` whoever the policy has given
-   * an identity at the connect; `nobody`. @defaultValue "policy"
+   * Who may join. `policy`: the policy decides. `authenticated`: sockets to which the policy gave an
+   * identity at the connect. `anyone` and `nobody` do not ask the policy. @defaultValue "policy"
    */
   readonly join?: JoinRule | undefined;
-  /** What the channel keeps for those who come back; a size of 0 keeps nothing. */
+  /** What the channel keeps for clients that reconnect; a size of 0 keeps nothing. */
   readonly history?: HistoryRule | undefined;
-  /** Most sockets that may be joined to one of the channels on this node. */
+  /** Maximum number of sockets joined to one of the channels on this node. */
   readonly subscribersMax?: number | undefined;
-  /** Largest `data` of a push, in bytes of JSON. */
+  /** Maximum size of a push's `data`, in bytes of JSON. */
   readonly dataBytesMax?: number | undefined;
 }
 
 export type JoinRule = "policy" | "anyone" | "authenticated" | "nobody";
 
 export interface HistoryRule {
-  /** Most messages that are kept. */
+  /** Maximum number of messages. */
   readonly size: number;
   /** How long a message is kept, in seconds. */
   readonly ttl: number;
@@ -39,11 +39,11 @@ interface Rule extends ChannelRule {
   readonly matches: ChannelPattern;
 }
 
-/** The rules of the settings: for each channel the first one counts whose pattern matches it. */
+/** The channel rules of the settings. The first rule whose pattern matches a channel applies to it. */
 export class ChannelRules {
   readonly #rules: readonly Rule[];
   readonly #limitsData: boolean;
-  /** Whether there is a channel that can be full. */
+  /** Whether any rule limits the subscribers of a channel. */
   readonly limitsSubscribers: boolean;
 
   constructor(rules: readonly ChannelRule[]) {
@@ -61,13 +61,13 @@ export class ChannelRules {
     return this.#rules.some(({ join }) => join === "anyone");
   }
 
-  /** Words for a client whose join would be one too many; undefined where it is not. */
+  /** Why a join exceeds the limit of subscribers, as text for the client; undefined if it does not. */
   fullness(channel: string, subscribers: number): string | undefined {
     const max = this.ruleFor(channel)?.subscribersMax;
     return max !== undefined && subscribers >= max ? "channel is full" : undefined;
   }
 
-  /** What is wrong with a push by the rule of one of its channels. */
+  /** Checks a push against the rules of its channels; undefined if it is valid. */
   checkPush(push: Push): InvalidPush | undefined {
     if (!this.#limitsData) return undefined;
     let bytes: number | undefined;
@@ -90,7 +90,7 @@ export class ChannelRules {
 const ALLOW = Object.freeze({ allow: true as const });
 const DENY = Object.freeze({ allow: false as const });
 
-/** The policy with the rules on who may join before it. */
+/** The policy, but the rules for joins are applied first. */
 export function applyJoinRules(policy: AuthPolicy, rules: ChannelRules): Required<AuthPolicy> {
   return {
     authorizePush: (request) => policy.authorizePush(request),

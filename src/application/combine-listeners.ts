@@ -3,7 +3,7 @@ import type { PushListener } from "../domain/push-listener.js";
 
 export type ListenerEvent = keyof PushListener;
 
-/** A listener threw or rejected; the error is its own. */
+/** Called if a listener throws or rejects; the error is the listener's own. */
 export type ListenerFault<Event = ListenerEvent> = (event: Event, error: unknown) => void;
 
 export const PUSH_EVENTS = [
@@ -18,10 +18,11 @@ export const PUSH_EVENTS = [
 ] as const satisfies readonly ListenerEvent[];
 
 /**
- * Combines several listeners into one that neither throws nor rejects: each is called in order,
- * whatever the others do.
+ * Combines several listeners into one that neither throws nor rejects. All are called in order, even
+ * if one fails.
  *
- * An event that none of them listens to is missing, so that its source spends one look on it.
+ * The result has no method for an event without a listener, so that such an event costs its source
+ * one comparison.
  */
 export function combineListeners(
   listeners: readonly PushListener[],
@@ -38,11 +39,11 @@ export function combineEvents<L extends object, Event extends keyof L>(
 ): Pick<L, Event> {
   const combined: Partial<Record<Event, (event: never) => void>> = {};
   for (const event of events) {
-    const hearing = listeners.filter((listener) => typeof listener[event] === "function");
-    if (hearing.length === 0) continue;
+    const interested = listeners.filter((listener) => typeof listener[event] === "function");
+    if (interested.length === 0) continue;
     const onError = (error: unknown) => report(event, error);
     combined[event] = (details: never) => {
-      for (const listener of hearing as readonly Record<Event, (event: never) => unknown>[]) {
+      for (const listener of interested as readonly Record<Event, (event: never) => unknown>[]) {
         try {
           const result = listener[event](details);
           if (isPromise(result)) result.then(undefined, onError);

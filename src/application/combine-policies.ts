@@ -248,7 +248,7 @@ function firstAllowed<T extends PushDecision | JoinDecision | OperateDecision>(
   );
 }
 
-/** Copied by name: a spread would lose the getters of a request that is an instance of a class. */
+/** Copies each member: a spread would lose the getters of a request that is an instance of a class. */
 function withInput(request: PushAuthRequest, input: PushAuthRequest["input"]): PushAuthRequest {
   const { method, path, headers, remoteAddress } = request;
   return { method, path, headers, remoteAddress, input };

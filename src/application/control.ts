@@ -34,7 +34,7 @@ export interface Presence {
 export interface Page {
   /** Most entries of the answer. */
   readonly limit: number;
-  /** Only what sorts behind this, by UTF-16 units; from the start where missing. */
+  /** Only entries that sort after this one, by UTF-16 units; all if undefined. */
   readonly after?: string | undefined;
 }
 
@@ -54,7 +54,7 @@ export class Control {
     this.#broker = broker;
   }
 
-  /** What the channel keeps; `position` is undefined where it keeps nothing. */
+  /** What the channel keeps; `position` is undefined if it keeps nothing. */
   history(channel: string, query: HistoryQuery): MaybePromise<History> {
     return (
       this.#broker?.history(channel, query) ?? {

@@ -20,7 +20,7 @@ export type IdempotentResult<T> =
   | { readonly kind: "full"; readonly retryAfterMs: number };
 
 const WINDOW_MS = 300_000;
-/** How many ended entries may stay in the order before it is rebuilt. */
+/** How many expired entries may stay in the order before it is rebuilt. */
 const ORDER_SLACK = 1024;
 
 interface Entry<T> {
@@ -40,8 +40,8 @@ interface Entry<T> {
 export class IdempotencyStore<T> {
   readonly #entries = new Map<string, Entry<T>>();
   /**
-   * All entries in the order of creation, and so of their ends, from `#head` on. The map alone would
-   * do, but finding its first entry steps over all entries that were deleted.
+   * All entries in the order of creation, and so of expiry, from `#head` on. The map has the same
+   * order, but finding its first entry steps over all deleted entries.
    */
   #order: { readonly key: string; readonly entry: Entry<T> }[] = [];
   #head = 0;
@@ -76,7 +76,7 @@ export class IdempotencyStore<T> {
       return known.value.then(
         (value) => ({ kind: "repeated", value }),
         () => {
-          // Its own caller has been told. It was not done, so this caller may do it.
+          // The first caller gets the error. The work was not done, so this caller may do it.
           this.#forgetFailed(key, known);
           return this.claim(key, fingerprint, work);
         },

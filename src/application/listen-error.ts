@@ -1,4 +1,4 @@
-/** A server cannot listen where it was told to; `message` is one line for the operator. */
+/** A server cannot listen on its address; `message` is one line for the operator. */
 export class ListenError extends Error {
   override readonly name = "ListenError";
 }
@@ -10,7 +10,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTFOUND: "no such host",
 };
 
-/** @param error what the operating system said. */
+/** @param error the operating system's error */
 export function listenError(
   host: string,
   port: number,

@@ -26,7 +26,7 @@ export const sameHost: OriginRule = {
  * Pages of the listed origins: `https://example.com`, `https://*.example.com` for every host below
  * it, or `*` for any.
  *
- * @throws {TypeError} where an entry is no origin.
+ * @throws {TypeError} if an entry is not an origin.
  */
 export function listedOrigins(entries: readonly string[]): OriginRule {
   if (entries.includes("*")) return anyOrigin;

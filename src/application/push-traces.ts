@@ -6,64 +6,64 @@ import type {
   PushRequested,
 } from "../domain/push-listener.js";
 
-/** What became of one push: the answer to "why did it not arrive?". Holds no payload. */
+/** The outcome of one push, to find out why it did not arrive. Contains no payload. */
 export interface PushTrace {
   readonly id: string;
   /** Milliseconds since 1970. */
   readonly at: number;
   readonly outcome: "accepted" | "denied" | "invalid" | "unavailable";
-  /** What was wrong with a push that is invalid, or could not be accepted. */
+  /** Why the push is invalid, or could not be accepted. */
   readonly reason?: string;
-  /** Who pushed, where the policy told. */
+  /** Who pushed, if the policy gave a name. */
   readonly by?: string;
-  /** Of an accepted push. */
+  /** Only of an accepted push. */
   readonly event?: string;
-  /** Of an accepted push, in its order. */
+  /** The channels of an accepted push, in its order; empty otherwise. */
   readonly channels: readonly ChannelTrace[];
 }
 
 export interface ChannelTrace {
   readonly channel: string;
-  /** To how many sockets of this node it was written. */
+  /** Number of sockets of this node that the message was written to. */
   readonly sockets: number;
-  /** How many of them were cut since, with so much unsent that this message may be part of it. */
+  /** How many of them were cut later, with enough unsent data that it may include this message. */
   readonly cut: number;
 }
 
 export interface PushTracesOptions {
-  /** Most accepted pushes that are kept; a tenth as many refused ones beside. 0 keeps none. */
+  /** Maximum number of accepted pushes, plus a tenth as many refused pushes; 0 keeps none. */
   readonly max: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
-/** Most characters of names that all traces hold together: 1,000 channels a push add up. */
+/** Maximum characters of names in all traces together: a push may have 1,000 channels. */
 const NAME_CHARACTERS_MAX = 8_388_608;
-/** Most pushes that are looked at for one socket that is cut: thousands may be cut at a time. */
-const CUT_LOOKS_MAX = 10_000;
-/** What a message has on the wire beside its names and its data, in bytes, at least. */
+/** Maximum pushes searched for one cut socket: thousands may be cut at the same time. */
+const CUT_SEARCH_MAX = 10_000;
+/** Minimum size of a message on the wire besides its names and its data, in bytes. */
 const FRAME_OVERHEAD = 40;
 
 /**
- * Written over when it is the oldest one: at 10,000 pushes kept, new objects would all grow old
- * before they are let go, which costs a push more than everything else here.
+ * The oldest entry is reused for a new push. New objects would survive until the garbage collector
+ * promotes them (10,000 are kept), which costs a push more than everything else here.
  */
 class Accepted {
   id = "";
   at = 0;
   by: string | undefined;
   event = "";
-  /** The first channel, and all of them where there are more: an array for each push adds up. */
+  /** The first channel; `channels` has all of them if there are more. Saves an array per push. */
   channel = "";
   channels: readonly string[] | undefined;
   dataLength = 0;
   characters = 0;
-  /** Of the first channel; the others' in `more`. Undefined before it was handed over. */
+  /** Sockets of the first channel; `more` has the others. Undefined before the delivery. */
   first: number | undefined;
   more: number[] | undefined;
   cuts: Map<string, number> | undefined;
 
-  /** How many of its channels have been delivered to. */
+  /** Number of channels that have been delivered to. */
   get delivered(): number {
     return this.first === undefined ? 0 : 1 + (this.more?.length ?? 0);
   }
@@ -86,7 +86,7 @@ class Accepted {
     const isFirst = this.first === undefined;
     this.#push(subscribers);
     if (isFirst) {
-      // A broker that keeps the message has them already, and the push's own can go.
+      // A broker that keeps the message holds these strings anyway; the push's copies can be freed.
       this.channel = message.channel;
       this.event = message.event;
     }
@@ -111,17 +111,18 @@ interface Refused {
 }
 
 /**
- * The recent pushes of this node, by their id. Accepted and refused ones have room of their own, so
- * that strangers who are refused cannot drive out what a backend asks for.
+ * The recent pushes of this node by id. Accepted and refused pushes have separate limits, so that
+ * refused strangers cannot evict the pushes that a backend asks for.
  */
 export class PushTraces implements PushListener {
   readonly #options: PushTracesOptions;
-  /** In the order of their coming, round and round; grows up to `max`. */
+  /** A ring buffer that grows up to `max`. */
   readonly #ring: Accepted[] = [];
-  /** How many have come, and how many of them are gone. */
+  /** Number of pushes added so far. */
   #end = 0;
+  /** Number of pushes dropped so far. */
   #start = 0;
-  /** The text of the newest one's id, which is mostly asked for. */
+  /** The id of the newest push, which is looked up most often. */
   #newestId: string | undefined;
   readonly #refused = new Map<string, Refused>();
   #characters = 0;
@@ -151,7 +152,7 @@ export class PushTraces implements PushListener {
     entry.more = undefined;
     entry.cuts = undefined;
     this.#characters += characters;
-    // Never the newest one: it is the one that is asked for at once.
+    // Never drops the newest push: it is looked up next.
     while (this.#characters > NAME_CHARACTERS_MAX && this.#end - this.#start > 1) {
       this.#dropOldest();
     }
@@ -173,13 +174,13 @@ export class PushTraces implements PushListener {
   }
 
   /**
-   * The newest messages to the socket's channels, back to as many bytes as its buffer held, are
-   * those that it may not have got.
+   * The socket may have missed the newest messages of its channels, back to as many bytes as its
+   * buffer held.
    */
   consumerCut({ channels, bufferBytes }: ConsumerCut): void {
     const joined = new Set(channels);
     let unsent = bufferBytes;
-    const last = Math.max(this.#start, this.#end - CUT_LOOKS_MAX);
+    const last = Math.max(this.#start, this.#end - CUT_SEARCH_MAX);
     for (let at = this.#end - 1; at >= last; at--) {
       const entry = this.#entryAt(at);
       // The message that is being delivered has no count yet, and may be what cuts the socket.
@@ -195,7 +196,7 @@ export class PushTraces implements PushListener {
     }
   }
 
-  /** Undefined where no such push is known, or no longer. */
+  /** Undefined if the push is not known, or no longer kept. */
   get(id: string): PushTrace | undefined {
     const accepted = this.#accepted(id);
     if (accepted !== undefined) return acceptedTrace(id, accepted);
@@ -205,7 +206,7 @@ export class PushTraces implements PushListener {
     return { id, at, outcome: kind, channels: [], ...(reason && { reason }), ...(by && { by }) };
   }
 
-  /** From the newest on, which is nearly always the one; an operator's question may take longer. */
+  /** Searches from the newest, which is nearly always the one; an operator's lookup may take longer. */
   #accepted(id: string): Accepted | undefined {
     if (id === this.#newestId) return this.#entryAt(this.#end - 1);
     for (let at = this.#end - 1; at >= this.#start; at--) {
@@ -234,7 +235,7 @@ function acceptedTrace(id: string, entry: Accepted): PushTrace {
   const { at, by, event, cuts } = entry;
   const channels = (entry.channels ?? [entry.channel]).map((channel, index) => {
     const sockets = entry.sockets(index);
-    // A socket that joined later counts as one that may have lost it; more than all is nonsense.
+    // A socket that joined later is counted as cut too, so the sum may exceed the sockets written to.
     return { channel, sockets, cut: Math.min(cuts?.get(channel) ?? 0, sockets) };
   });
   return { id, at, outcome: "accepted", ...(by && { by }), event, channels };

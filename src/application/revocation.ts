@@ -1,19 +1,19 @@
 import { nameFault } from "../domain/name.js";
 
 /**
- * Tokens that no longer count; times are in seconds since 1970.
+ * Which tokens are revoked. Times are in seconds since 1970.
  *
  * - `tokenId`: the token with this `jti`.
  * - `subject` with `issuedBefore`: the tokens with this `sub`, issued at that time or before.
- * - `issuedBefore` alone: all tokens that were issued before that time.
+ * - `issuedBefore` alone: all tokens issued before that time.
  *
- * A token that does not say when it was issued (`iat`) counts as issued before any time.
+ * A token without `iat` counts as issued before any time.
  */
 export interface Revocation {
   readonly subject?: string;
   readonly tokenId?: string;
   readonly issuedBefore?: number;
-  /** From then on it is forgotten: the last token that it concerns has expired anyway. */
+  /** When it is forgotten, because the last token that it covers has expired by then. */
   readonly until?: number;
 }
 
@@ -24,13 +24,13 @@ export type RevocationResult =
   | { readonly ok: true; readonly revocation: Revocation }
   | { readonly ok: false; readonly message: string };
 
-/** Longest subject and token id, in bytes of UTF-8. */
+/** Maximum length of a subject and a token id, in bytes of UTF-8. */
 export const REVOKED_NAME_BYTES_MAX = 1024;
 
-/** Times from here on are refused: they are milliseconds, and would revoke what is yet to come. */
+/** Times from here on are refused: they are milliseconds, and would revoke future tokens. */
 export const REVOCATION_TIME_END = 100_000_000_000;
 
-/** The members' names in JSON: in requests, in answers and in the file. */
+/** Names of the members in JSON: in requests, answers and the file. */
 const JSON_NAMES = {
   subject: "subject",
   tokenId: "token_id",
@@ -41,8 +41,8 @@ const JSON_NAMES = {
 const MEMBERS = Object.keys(JSON_NAMES) as (keyof Revocation)[];
 
 /**
- * Reads a revocation's members from parsed JSON. One that is unknown refuses it: a misspelt
- * `subject` must not revoke everybody's tokens.
+ * Reads a revocation's members from parsed JSON. An unknown member is an error: a misspelt `subject`
+ * must not revoke everybody's tokens.
  */
 export function revocationInput(
   json: unknown,
@@ -74,7 +74,7 @@ export function revocationJson(revocation: Revocation): Record<string, string | 
   return json;
 }
 
-/** Checks and normalises; the message names members as in JSON, and quotes none of their values. */
+/** Checks and normalises. The message names members as in JSON and contains no values. */
 export function checkRevocation(input: RevocationInput, now: number): RevocationResult {
   const { subject, tokenId, issuedBefore, until } = input;
   const faults = [
@@ -99,7 +99,7 @@ export function checkRevocation(input: RevocationInput, now: number): Revocation
   return { ok: true, revocation: { ...whose, ...time, ...end } };
 }
 
-/** What is wrong with a subject or a token id, as words that follow its name; a missing one is fine. */
+/** Why a subject or a token id is invalid, as text that follows its name; undefined is valid. */
 export function tokenNameFault(value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== "string") return "must be a string";

@@ -3,36 +3,36 @@ import { checkRevocation, type Revocation, type RevocationInput } from "./revoca
 export interface RevocationsOptions {
   /** Seconds since 1970. */
   readonly now: () => number;
-  /** Most revocations at a time. @defaultValue 100000 */
+  /** Maximum number of revocations at a time. @defaultValue 100000 */
   readonly max?: number;
 }
 
 export type RevokeResult =
   | {
       readonly ok: true;
-      /** What holds from now on; wider than what was asked where there was one before. */
+      /** The revocation in force from now on; wider than requested if it was merged with another. */
       readonly revocation: Revocation;
     }
   /** `invalid`: the caller's fault (422). `full`: there is no room for another one (503). */
   | { readonly ok: false; readonly code: "invalid" | "full"; readonly message: string };
 
-/** Below so many entries nothing is gained by looking for those that have ended. */
+/** With fewer entries, a search for ended ones is not worth its cost. */
 const SWEEP_MIN = 1024;
 
 /**
- * The tokens that no longer count, in memory.
+ * The revoked tokens, in memory.
  *
- * A revocation without `until` is kept for good. One of a subject or a token that is revoked
- * already widens what is there: the later times hold.
+ * A revocation without `until` is kept forever. A second revocation of the same subject or token is
+ * merged into the first: the later times apply.
  */
 export class Revocations {
   readonly #now: () => number;
   readonly #max: number;
   readonly #subjects = new Map<string, Revocation>();
   readonly #tokens = new Map<string, Revocation>();
-  /** The key is always the same: `issuedBefore` without a subject is there once. */
+  /** At most one entry, with the key "": `issuedBefore` without a subject. */
   readonly #everyone = new Map<string, Revocation>();
-  /** No entry ends before that. */
+  /** No entry ends before this time. */
   #firstEnd = Number.POSITIVE_INFINITY;
   #sweepSize = SWEEP_MIN;
 
@@ -55,11 +55,11 @@ export class Revocations {
     return { ok: false, code: "full", message };
   }
 
-  /** Whether a token with these claims is revoked; what is no object is no token's. */
+  /** Whether a token with these claims is revoked; false if they are not an object. */
   covers(claims: unknown): boolean {
     if (typeof claims !== "object" || claims === null) return false;
     const { sub, jti, iat } = claims as Readonly<Record<string, unknown>>;
-    // Of no time is NaN later or earlier, so that a token without `iat` is covered by any.
+    // Comparisons with NaN are false, so that any time covers a token without `iat`.
     const issued = Number.isFinite(iat) ? (iat as number) : Number.NaN;
     const all = this.#inForce(this.#everyone, "");
     if (all?.issuedBefore !== undefined && !(issued >= all.issuedBefore)) return true;
@@ -68,7 +68,7 @@ export class Revocations {
     return typeof jti === "string" && this.#inForce(this.#tokens, jti) !== undefined;
   }
 
-  /** All that have not ended. */
+  /** All revocations that have not ended. */
   entries(): Revocation[] {
     const now = this.#now();
     return this.#maps()
@@ -77,9 +77,9 @@ export class Revocations {
   }
 
   /**
-   * Adds what `entries` gave at another time; those that have ended meanwhile are left out.
+   * Adds revocations that `entries` returned earlier, without those that have ended since.
    *
-   * @throws {RangeError} where they are too many: to forget some of them would let tokens in.
+   * @throws {RangeError} if there are too many: dropping some would accept revoked tokens.
    */
   load(revocations: Iterable<Revocation>): void {
     const now = this.#now();
@@ -115,7 +115,7 @@ export class Revocations {
     return revocation === undefined || hasEnded(revocation, this.#now()) ? undefined : revocation;
   }
 
-  /** Ended ones are dropped each time that the number has doubled, and where there is no room. */
+  /** Drops ended entries each time their number has doubled, and if there is no room. */
   #hasRoom(now: number): boolean {
     const count = () => this.#maps().reduce((sum, map) => sum + map.size, 0);
     const size = count();
@@ -141,7 +141,7 @@ function hasEnded({ until }: Revocation, now: number): boolean {
   return until !== undefined && now >= until;
 }
 
-/** What covers all that either covers, for as long as either does. */
+/** A revocation that covers everything that either covers, for as long as either does. */
 function widened(old: Revocation, { until, ...added }: Revocation): Revocation {
   const { until: oldUntil, issuedBefore } = old;
   const later =

@@ -11,7 +11,7 @@ export type Config = {
 
 export type LogLevel = Config["logLevel"];
 
-/** A setting is wrong. `message` is one line that names it, without its value if it is secret. */
+/** A setting is invalid. `message` is one line that names it, without its value if it is secret. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }

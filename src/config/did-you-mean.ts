@@ -1,7 +1,7 @@
-/** `; did you mean "port"?` if one of the known names resembles the given one, else nothing. */
+/** `; did you mean "port"?` if one of the known names resembles the given one, otherwise "". */
 export function didYouMean(given: string, known: Iterable<string>, quote = '"'): string {
   let best: string | undefined;
-  // A third of the letters may differ; the two of a short word that changed places always may.
+  // A third of the letters may differ, but at least two: short words often have two swapped letters.
   let bestDistance = Math.max(2, Math.floor(given.length / 3)) + 1;
   for (const name of known) {
     const distance = editDistance(given.toLowerCase(), name.toLowerCase());
@@ -12,7 +12,7 @@ export function didYouMean(given: string, known: Iterable<string>, quote = '"'):
   return best === undefined ? "" : `; did you mean ${quote}${best}${quote}?`;
 }
 
-/** How many letters have to be inserted, removed or replaced (Levenshtein). */
+/** The number of letters to insert, remove or replace (Levenshtein distance). */
 function editDistance(one: string, other: string): number {
   let previous = Array.from({ length: other.length + 1 }, (_, length) => length);
   for (let row = 1; row <= one.length; row++) {

@@ -11,9 +11,9 @@ export interface ApiKeySetting {
   readonly scopes?: readonly ("push" | "read" | "operate")[] | undefined;
 }
 
-/** How values of one kind are read from an environment variable, and checked wherever they come from. */
+/** Reads values of one kind from environment variables, and checks values from any source. */
 export interface Kind<T> {
-  /** From the text of a variable; what it cannot read it leaves to `check`. */
+  /** Converts the text of a variable. Returns invalid text unchanged, so that `check` refuses it. */
   read(text: string): unknown;
   check(value: unknown): Checked<T>;
 }
@@ -23,7 +23,7 @@ export type Checked<T> =
   /** `problem` follows the setting's name: "must be a path". */
   | { readonly ok: false; readonly problem: string };
 
-/** Hides the schema, so that zod's types are not part of the package's. */
+/** Hides the schema, so that the package does not export zod's types. */
 function kind<T>(schema: z.ZodType<T>, read: Kind<T>["read"] = (text) => text): Kind<T> {
   return {
     read,
@@ -36,7 +36,7 @@ function kind<T>(schema: z.ZodType<T>, read: Kind<T>["read"] = (text) => text): 
   };
 }
 
-/** For a setting with parts, it says which one: "is wrong at [0].join: …". */
+/** For a setting with parts, it names the part: "is wrong at [0].join: …". */
 function problemOf(issue: z.core.$ZodIssue | undefined): string {
   if (issue === undefined) return "is wrong";
   // The message is about the whole of a plain list.

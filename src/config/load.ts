@@ -8,11 +8,12 @@ const KEYS = TABLE.map(([key]) => key);
 const VARIABLES = TABLE.flatMap(([, { variables }]) => variables);
 
 /**
- * Reads the environment over the file over the defaults, and checks every value.
+ * Reads the settings and checks every value. The environment takes precedence over the file, and the
+ * file over the defaults.
  *
  * @param file path of a JSON file with the names of `Config` as keys
  * @returns a frozen object
- * @throws {ConfigError} for the first setting that is wrong.
+ * @throws {ConfigError} for the first setting that is invalid.
  */
 export function loadConfig(env: NodeJS.ProcessEnv, file?: string): Config {
   const fromFile = file === undefined ? {} : readConfigFile(file);
@@ -30,9 +31,9 @@ export function loadConfig(env: NodeJS.ProcessEnv, file?: string): Config {
 }
 
 /**
- * For hosts: the given values over the defaults, checked.
+ * For hosts: checks the given values and adds the defaults.
  *
- * @throws {ConfigError} for the first setting that is wrong.
+ * @throws {ConfigError} for the first setting that is invalid.
  */
 export function createConfig(given: Partial<Config> = {}): Config {
   return configOf((key, setting) => checked(setting, key, given[key]));

@@ -28,7 +28,7 @@ import { apiObserver, bothObservers, requestLogger } from "../protocol/http/obse
 import { apiRoutes } from "../protocol/http/routes.js";
 import { EventStreams } from "../protocol/sse/event-streams.js";
 import { configuredPolicy } from "./configured-policy.js";
-import { isLoopback } from "./open-doors.js";
+import { isLoopback } from "./public-exposure.js";
 import {
   all,
   apiServices,
@@ -42,10 +42,10 @@ import {
 } from "./tokens.js";
 import { webSocketLibrary } from "./websocket-library.js";
 
-/** PushEx's: Phoenix clients send a heartbeat every 30 s. */
+/** As in PushEx. Phoenix clients send a heartbeat every 30 s. */
 const IDLE_TIMEOUT_MS = 45_000;
 
-/** What touches the outside world. */
+/** Bindings of everything that does input and output. */
 export const adapters = new ContainerModule(({ bind }) => {
   bind(TOKENS.log).toResolvedValue((config) => createLog(config.logLevel), [TOKENS.config]);
   bind(TOKENS.configuredPolicy).toResolvedValue(
@@ -129,7 +129,7 @@ export const adapters = new ContainerModule(({ bind }) => {
         log,
         middleware,
       }),
-      // A host's middleware sees every request.
+      // A host's middleware must see every request.
       ...(middleware.length === 0
         ? { fastPath: fastPathOf(api, log), streams: streamRouteOf(api, streams) }
         : { fastPath: undefined, streams: undefined }),
@@ -188,7 +188,7 @@ export const adapters = new ContainerModule(({ bind }) => {
         const phoenix = new WsPhoenixSockets({ ...sockets, frameBytesMax });
         return new NodeServer({ ...shared, phoenix });
       }
-      // An app that a host has put in place of ours sees every request.
+      // If a host has rebound the app, it must see every request.
       const isOurs = app === serving.app;
       return new UwsServer({
         ...shared,
@@ -234,7 +234,7 @@ function brokerFor(config: Config, rules: ChannelRules, clock: Clock, log: Logge
   return new MemoryBroker({ ...shared, memoryBytesMax: config.historyMemory });
 }
 
-/** @throws {ConfigError} where the file is there and cannot be read. */
+/** @throws {ConfigError} if the file exists and cannot be read. */
 function revocationsFrom({ file }: RevocationStore, now: Clock): Revocations {
   const revocations = new Revocations({ now });
   if (file === undefined) return revocations;

@@ -15,10 +15,10 @@ import type { AuthPolicy } from "../domain/auth-policy.js";
 /** The policy that the settings describe. */
 export interface ConfiguredPolicy {
   readonly policy: AuthPolicy;
-  /** What an operator should know about it at the start. */
+  /** Warnings for the operator, logged at the start. */
   readonly notices: readonly string[];
   /**
-   * Reads the file of keys again.
+   * Reads the file of API keys again.
    *
    * @throws {TypeError} if it is invalid; then the present keys stay.
    */
@@ -142,7 +142,7 @@ function jwtPolicy({ config, log, now }: PolicyContext): JwtPolicy | undefined {
       Boolean(config[key]),
     );
     if (idle === undefined) return undefined;
-    // A limit on tokens that is never checked would be taken for protection.
+    // Without keys no token is checked, so the operator would rely on a limit that does nothing.
     throw new ConfigError(`"${idle}" is set without one of ${Object.keys(sources).join(", ")}`);
   }
   if (given.length > 1) {

@@ -14,7 +14,7 @@ import { API_EVENTS } from "../protocol/http/api-listener.js";
 import { policyFaultTo } from "./configured-policy.js";
 import { all, mutableState, revocationLog, TOKENS } from "./tokens.js";
 
-/** Ports of the domain and the services over them. */
+/** Bindings of the domain's ports and the services on top of them. */
 export const core = new ContainerModule(({ bind }) => {
   bind(mutableState).toResolvedValue(() => ({ draining: false }));
   bind(TOKENS.state).toService(mutableState);
@@ -88,7 +88,7 @@ function schedule(run: () => void, ms: number): () => void {
   return () => clearTimeout(timer);
 }
 
-/** A call-out may try twice, and is to say itself what went wrong. */
+/** A callout may try twice, and must time out first so that it can report the cause itself. */
 function policyTimeoutMs({ policyTimeout, authUrl, authTimeout }: Config): number {
   const least = authUrl === undefined ? 0 : authTimeout * 2 + 1;
   return Math.max(policyTimeout, least) * 1000;

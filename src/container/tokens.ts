@@ -30,14 +30,14 @@ import type { EventStreams } from "../protocol/sse/event-streams.js";
 import type { ConfiguredPolicy } from "./configured-policy.js";
 import type { WebSocketLibrary } from "./websocket-library.js";
 
-/** A symbol at run time that carries the type of what it stands for. */
+/** A symbol that carries the type of its binding. */
 export type Token<T> = AbstractNewable<T>;
 
 function token<T>(name: string): Token<T> {
   return Symbol(name) as unknown as Token<T>;
 }
 
-/** Everything that is bound to a token; Inversify's typings forget that this is an array. */
+/** All bindings of a token, as an array; Inversify's typings miss the array. */
 export function all<T>(of: Token<T>): { serviceIdentifier: Token<T[]>; isMultiple: true } {
   return { serviceIdentifier: of as unknown as Token<T[]>, isMultiple: true };
 }
@@ -81,21 +81,21 @@ export interface AttachedSockets {
   terminate(): void;
 }
 
-/** What a server tells its listeners: of pushes and sockets, and of the requests for its API. */
+/** The events of a server: pushes, sockets, and requests to its API. */
 export type ServerListener = PushListener & ApiListener;
 
-/** Everything that is bound; each can be replaced by a module that rebinds it. */
+/** All bindings. A module can rebind each of them. */
 export const TOKENS = {
   config: token<Config>("Config"),
   log: token<Logger>("Log"),
   state: token<ServerState>("ServerState"),
   clock: token<Clock>("Clock"),
-  /** Who may push, connect and join: replace this one. */
+  /** Who may push, connect and join. Rebind this one, not `guardedPolicy`. */
   authPolicy: token<AuthPolicy>("AuthPolicy"),
-  /** `authPolicy` with its contract enforced: what the server asks. */
+  /** `authPolicy` with its contract enforced; the server uses this one. */
   guardedPolicy: token<AuthPolicy>("GuardedPolicy"),
   origins: token<OriginRule>("OriginRule"),
-  /** All of them deliver; a host adds its own by another binding of this token. */
+  /** Each binding delivers every push; a host adds a transport with another binding. */
   transport: token<Transport>("Transport"),
   /** The sockets of this node and what they are subscribed to. */
   subscriptions: token<Subscriptions>("Subscriptions"),
@@ -107,17 +107,17 @@ export const TOKENS = {
   sockets: token<NodeSockets>("NodeSockets"),
   /** Server-sent events. */
   streams: token<EventStreams>("EventStreams"),
-  /** What keeps and brings the messages: replace this one. */
+  /** Stores messages and publishes them to the nodes. Rebind it for another broker. */
   broker: token<Broker>("Broker"),
   pushes: token<PushService>("PushService"),
   /** Makes the id of each push. */
   newPushId: token<() => string>("NewPushId"),
-  /** All of them hear what happens; a host adds its own by another binding of this token. */
+  /** Each binding gets every event; a host adds a listener with another binding. */
   listener: token<ServerListener>("PushListener"),
   /** All listeners as one that never throws. */
   listeners: token<ServerListener>("PushListeners"),
   traces: token<PushTraces>("PushTraces"),
-  /** What the settings say of `authPolicy`, and how to read it again. */
+  /** The policy that the settings describe, its warnings, and a function that reloads its keys. */
   configuredPolicy: token<ConfiguredPolicy>("ConfiguredPolicy"),
   revocations: token<Revocations>("Revocations"),
   revoker: token<Revoker>("Revoker"),
@@ -133,16 +133,16 @@ export const TOKENS = {
   attachedSockets: token<AttachedSockets>("AttachedSockets"),
 } as const;
 
-/** What the HTTP API works on; together, since Inversify's typings end at ten dependencies. */
+/** Services of the HTTP API, grouped because Inversify's typings allow at most ten dependencies. */
 export const apiServices =
   token<Omit<ApiServices, "readiness" | "limits" | "nowMs" | "log">>("ApiServices");
 
-/** The routes of the API, and what every server of them needs besides. */
+/** The routes of the API, and what every server needs to serve them. */
 export interface HttpApi {
   readonly routes: readonly ApiRoute[];
-  /** Logs each request; undefined if the settings say so. */
+  /** Logs each request; undefined if `requestLog` is off. */
   readonly requestLog: RequestObserver | undefined;
-  /** Tells the listeners; undefined if none of them listens. */
+  /** Notifies the listeners; undefined if none listens to API events. */
   readonly observer: RequestObserver | undefined;
   readonly newRequestId: () => string;
 }
@@ -150,7 +150,8 @@ export interface HttpApi {
 export const httpApi = token<HttpApi>("HttpApi");
 
 /**
- * Our own Koa app, and what answers beside it: undefined if the app has to see every request.
+ * The default Koa app, and the handlers that bypass it; these are undefined if the app has to see
+ * every request.
  */
 export interface HttpServing {
   readonly app: Koa;
@@ -160,7 +161,7 @@ export interface HttpServing {
 
 export const httpServing = token<HttpServing>("HttpServing");
 
-/** Inversify takes no undefined for a value. */
+/** Wraps the file, because Inversify does not accept undefined as a value. */
 export interface RevocationStore {
   readonly file: RevocationFile | undefined;
 }

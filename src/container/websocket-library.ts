@@ -7,15 +7,15 @@ const require = createRequire(import.meta.url);
 /** The library that serves WebSockets. */
 export interface WebSocketLibrary {
   readonly name: "uws" | "ws";
-  /** Name and version of the package: uWebSockets.js comes from one that others publish. */
+  /** `NAME@VERSION` of the package. uWebSockets.js comes from a package with another name. */
   readonly package: string;
-  /** Why it is not uWebSockets.js, in one line; undefined if it is, or was not asked for. */
+  /** Why uWebSockets.js did not load, in one line; undefined if it did, or was not requested. */
   readonly reason: string | undefined;
 }
 
 /**
  * @param load loads uWebSockets.js, or throws.
- * @throws {ConfigError} if uWebSockets.js is asked for and does not load.
+ * @throws {ConfigError} if `setting` is `uws` and uWebSockets.js does not load.
  */
 export function webSocketLibrary(
   setting: "auto" | "uws" | "ws",
@@ -29,14 +29,14 @@ export function webSocketLibrary(
   return { name, package: packageOf(name === "ws" ? "ws" : "uWebSockets.js"), reason };
 }
 
-/** In one line; undefined if it loads. */
+/** Why the library does not load, in one line; undefined if it loads. */
 function faultOf(load: () => unknown): string | undefined {
   try {
     load();
     return undefined;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    // uWebSockets.js begins with the systems that it supports; the error itself comes after that.
+    // The message of uWebSockets.js begins with the supported systems; the cause follows.
     return (/^Error: (.+)$/m.exec(message)?.[1] ?? message.split("\n", 1)[0])?.trim();
   }
 }

@@ -1,22 +1,22 @@
-/** A clock that stands still until a test moves it: seconds since 1970, as the server's policies take them. */
+/** A clock that changes only when a test sets it. Unix time in seconds. */
 export class FakeClock {
   #seconds: number;
 
-  /** @param seconds what it shows first. @defaultValue the present second */
+  /** @param seconds the initial time. @defaultValue the current second */
   constructor(seconds: number = Math.floor(Date.now() / 1000)) {
     this.#seconds = finite(seconds);
   }
 
-  /** Seconds since 1970. Bound, so that it can be handed on by itself: `{ now: clock.now }`. */
+  /** Unix time in seconds. Bound, so that it can be passed on its own: `{ now: clock.now }`. */
   readonly now = (): number => this.#seconds;
 
-  /** @throws {RangeError} for less than 0: time goes forwards, and `set` goes anywhere. */
+  /** @throws {RangeError} if `seconds` is negative; use `set` to go back. */
   advance(seconds: number): void {
     if (!(seconds >= 0)) throw new RangeError(`time cannot advance by ${seconds} seconds`);
     this.#seconds = finite(this.#seconds + seconds);
   }
 
-  /** @param seconds since 1970 */
+  /** @param seconds Unix time in seconds */
   set(seconds: number): void {
     this.#seconds = finite(seconds);
   }

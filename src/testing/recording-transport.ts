@@ -9,13 +9,13 @@ import {
 export interface RecordedMessage {
   readonly channel: string;
   readonly event: string;
-  /** As `JSON.parse` has it: numbers beyond 2^53 lose digits here. */
+  /** The value from `JSON.parse`; numbers beyond 2^53 lose digits. */
   readonly data: unknown;
-  /** The JSON text of `data`, every digit of it. */
+  /** The exact JSON text of `data`. */
   readonly text: string;
 }
 
-/** A socket that is none: it keeps what it was sent. */
+/** A fake socket that records its messages. */
 export interface RecordingSocket extends MemorySocket {
   readonly messages: readonly RecordedMessage[];
 }
@@ -35,8 +35,8 @@ const SHOWN_MAX = 20;
 const SHOWN_TEXT_MAX = 200;
 
 /**
- * Records every message that is delivered, whether or not somebody has joined its channel. Add it
- * to the `transports` of a server; `startTestServer` does.
+ * Records every delivered message, even if nobody has joined its channel. Add it to the `transports`
+ * of a server; `startTestServer` does.
  */
 export class RecordingTransport extends MemoryTransport {
   #messages: RecordedMessage[] = [];
@@ -68,10 +68,10 @@ export class RecordingTransport extends MemoryTransport {
   }
 
   /**
-   * Takes the first message that matches and was not taken yet, now or once it comes. Those who
-   * wait are served in the order in which they asked.
+   * Takes the first message that matches and was not taken yet; waits if there is none. Several
+   * waiting calls are served in their order.
    *
-   * @throws {Error} when the time is over; its message lists what did arrive.
+   * @throws {Error} on a timeout; its message lists the messages that arrived.
    */
   async next(
     matches: (message: RecordedMessage) => boolean = () => true,
@@ -93,7 +93,7 @@ export class RecordingTransport extends MemoryTransport {
             resolve(message);
             return true;
           } catch (error) {
-            // The test's own fault, so it is the test that hears of it, and not who pushed.
+            // The matcher is the test's own, so the test gets the error, and not the pusher.
             settle();
             reject(error);
             return false;
@@ -108,7 +108,7 @@ export class RecordingTransport extends MemoryTransport {
     });
   }
 
-  /** Forgets all messages; whoever waits goes on waiting. Sockets stay as they are. */
+  /** Forgets all messages. Waiting `next` calls and sockets are not affected. */
   clear(): void {
     this.#messages = [];
     this.#untaken = [];

@@ -1,7 +1,7 @@
 import type { Serializer } from "../cli/phoenix-client.js";
 import { Json } from "../domain/json.js";
 
-/** Of `vsn=1.0.0`, where a frame is an object. Only tests speak it. */
+/** The serializer of `vsn=1.0.0`, whose frames are objects. Only tests use it. */
 export const SERIALIZER_1: Serializer = {
   encode: ({ topic, event, payload, ref, joinRef }) =>
     `{"topic":${JSON.stringify(topic)},"event":${JSON.stringify(event)},"payload":${payload.text},` +

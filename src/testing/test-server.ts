@@ -8,27 +8,27 @@ export interface TestServerOptions extends HexpushOptions {
 }
 
 export interface TestServer {
-  /** For instance `http://127.0.0.1:34567`. */
+  /** For example `http://127.0.0.1:34567`. */
   readonly url: string;
   readonly port: number;
-  /** What a Phoenix or PushEx client is given: `ws://127.0.0.1:34567/push_socket`. */
+  /** The URL for a Phoenix or PushEx client: `ws://127.0.0.1:34567/push_socket`. */
   readonly socketUrl: string;
   readonly hexpush: Hexpush;
-  /** What was delivered, whoever pushed it. */
+  /** All delivered messages, from any pusher. */
   readonly recorded: RecordingTransport;
-  /** Pushes from within, without any policy. @throws {TypeError} where an argument is none. */
+  /** Pushes without asking the policy. Rejects with a TypeError on an invalid argument. */
   push(channel: string | readonly string[], event: string, data: unknown): Promise<PushReceipt>;
-  /** Ends everything at once. May be called again. */
+  /** Ends everything at once. Idempotent. */
   stop(): Promise<void>;
   /** `await using server = await startTestServer()` stops it at the end of the block. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
- * A real server of this process: on a free port of 127.0.0.1 and without a log, unless told
- * otherwise. It reads no environment.
+ * Starts a real server in this process, by default on a free port of 127.0.0.1 and without a log. It
+ * does not read the environment.
  *
- * @throws {ConfigError} where a setting is wrong.
+ * @throws {ConfigError} if a setting is invalid.
  */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const recorded = new RecordingTransport();
@@ -47,7 +47,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   };
 }
 
-/** What the server itself is given. */
+/** The options of the server itself. */
 export function serverOptions(
   { clock, transports = [], ...options }: TestServerOptions,
   recorded: RecordingTransport,
