@@ -11,33 +11,33 @@ const CHANNELS_MAX = 10_000;
 const PUSHES_MAX = 1_000_000;
 const SECONDS_MAX = 300;
 const RATE_MAX = 10_000;
-/** Both together are no more than what a server keeps for a slow socket by default, 1 MiB. */
+/** The product of both is at most the default send buffer of a slow socket, 1 MiB. */
 const IN_FLIGHT_MAX = 64;
 const DATA_BYTES_MAX = 16_384;
 
 const PATIENCE_MS = 5_000;
 
-const HELP = `Loads a server of your own: opens sockets, joins them to channels of its own that nobody else
-uses (bench:RANDOM), pushes, checks that each push comes to each subscriber once, and prints rates
-and latencies. It ends after --pushes or --seconds, whichever comes first; SIGINT ends it earlier.
+const HELP = `Loads your own server: opens sockets, joins them to new channels (bench:RANDOM), pushes, checks that
+each subscriber gets each push once, and prints rates and latencies. It ends after --pushes or
+--seconds, whichever comes first; SIGINT ends it earlier.
 
   --subscribers N      sockets [100, at most ${SUBSCRIBERS_MAX}]
-  --channels N         the subscribers are spread over them, the pushes take turns [1, at most
+  --channels N         subscribers and pushes are spread evenly over them [1, at most
                        ${CHANNELS_MAX}, and no more than subscribers]
   --pushes N           [10000, at most ${PUSHES_MAX}]
   --seconds SECONDS    [10, at most ${SECONDS_MAX}]
-  --in-flight N        pushes that are not answered, or not at everybody's, at a time [16, at most ${IN_FLIGHT_MAX}]
-  --rate N             pushes a second, evenly [as many as --in-flight lets out; at most ${RATE_MAX}]
+  --in-flight N        pushes at a time that are not answered or not fully delivered [16, at most ${IN_FLIGHT_MAX}]
+  --rate N             pushes per second, evenly [as many as --in-flight allows; at most ${RATE_MAX}]
   --data-bytes N       JSON in each push [100, from ${DATA_BYTES_MIN} to ${DATA_BYTES_MAX}]
-  --key KEY            what the server's HEXPUSH_API_KEYS asks for [HEXPUSH_KEY]
-  --token TOKEN        what the server's policy for sockets asks for [HEXPUSH_TOKEN]; sent beside
-                       the URL. Other users of this machine may see both options in the list of
-                       processes, not so the variables
-  --param NAME=VALUE   one more parameter of the sockets' connect; may be repeated
-  --yes                URL is not this machine, and still a server that I may load
+  --key KEY            an API key of the server [HEXPUSH_KEY]
+  --token TOKEN        the token for the server's socket policy [HEXPUSH_TOKEN]; not sent in the URL.
+                       Other users of this machine can see both options in the process list, but not
+                       the variables
+  --param NAME=VALUE   one more connect parameter of the sockets; may be repeated
+  --yes                confirms that you may load a server on another machine
   --json               prints one JSON object
 
-Exit codes: 0 all arrived, 1 something was lost or refused (standard error says what), 2 usage.
+Exit codes: 0 all arrived, 1 something was lost or refused (standard error shows what), 2 usage.
 `;
 
 const OPTIONS = {
@@ -64,24 +64,24 @@ export const bench: Command = {
   async run(args) {
     const { values, positionals } = parseOptions(args, OPTIONS);
     const [url] = positionals;
-    // No variable and no default: nobody should load a server without having named it.
+    // No variable and no default: a server is loaded only if it was named explicitly.
     if (url === undefined) throw new UsageError("the URL of a server is needed");
     if (positionals.length > 1) throw new UsageError("bench takes one URL");
     const plan = planOf(url, values);
 
-    // What follows is not for the other commands' start, nor for the list of usages.
+    // Imported here, so that other commands and the list of usages do not load it.
     const { intentOf, warningsOf, table, asJson } = await import("./bench/report.js");
     const intent = intentOf(plan);
     if (values.yes !== true && !isThisMachine(plan.url)) {
       throw new UsageError(
         `${new URL(plan.url).hostname} is not this machine, and this command ${intent}: ` +
-          "do so to a server of your own only, with --yes",
+          "use --yes if it is your own server",
       );
     }
     process.stderr.write(`${intent}\n`);
     const { runBench } = await import("./bench/run.js");
     const stop = new AbortController();
-    // The second signal ends it as if nobody listened for it.
+    // The handlers run once: a second signal ends the process.
     process.once("SIGINT", () => stop.abort());
     process.once("SIGTERM", () => stop.abort());
     const result = await runBench(plan, stop.signal);
@@ -112,13 +112,13 @@ function planOf(address: string, values: Values): BenchPlan {
   };
 }
 
-/** Two runs at a time, or one behind the other, do not meet. */
+/** Random names, so that concurrent or successive runs do not interfere. */
 function channelNames(count: number): string[] {
   const name = `bench:${randomBytes(6).toString("hex")}`;
   return count === 1 ? [name] : Array.from({ length: count }, (_, i) => `${name}:${i + 1}`);
 }
 
-/** The message does not show what was given: it may be a secret. */
+/** The error message does not show the value: it may be secret. */
 function connectParams(params: readonly string[] = []): string {
   const query = new URLSearchParams({ vsn: "2.0.0" });
   for (const param of params) {

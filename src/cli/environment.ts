@@ -1,6 +1,6 @@
 import { UsageError } from "./usage-error.js";
 
-/** What the commands other than `serve` read; the last one is a setting of the server's too. */
+/** Variables that commands other than `serve` read. The last one is also a setting of the server. */
 export const COMMAND_VARIABLES = [
   "HEXPUSH_URL",
   "HEXPUSH_KEY",
@@ -10,7 +10,7 @@ export const COMMAND_VARIABLES = [
 
 export type CommandVariable = (typeof COMMAND_VARIABLES)[number];
 
-/** @throws {UsageError} where it is set to nothing: most often another variable was not set. */
+/** @throws {UsageError} if it is empty, which usually means that another variable was not set. */
 export function fromEnvironment(name: CommandVariable): string | undefined {
   const value = process.env[name];
   if (value === "") throw new UsageError(`${name} is empty: unset it, or give it a value`);

@@ -6,19 +6,19 @@ import { PhoenixListener } from "./phoenix-listener.js";
 import { printable } from "./terminal.js";
 import { CommandError, UsageError } from "./usage-error.js";
 
-const HELP = `Joins the channels and prints what is pushed to them, a message a line: CHANNEL EVENT DATA, with
-control characters as JSON's escapes. Standard error says "joined CHANNEL", and when the
-connection is lost; it is connected again by itself, with rising delays up to 10 seconds.
+const HELP = `Joins the channels and prints each message on a line: CHANNEL EVENT DATA, with control characters
+as JSON escapes. Standard error shows "joined CHANNEL" and lost connections; the command then
+reconnects by itself, with increasing delays up to 10 seconds.
 
-  --json             a JSON object a line: channel, event, data as it was sent, and its id where
+  --json             one JSON object per line: channel, event, data as it was sent, and the id if
                      the channel keeps history
   --count N          ends after N messages
-  --timeout SECONDS  ends with exit code 1 after so long
-  --token TOKEN      what the server's policy asks for [HEXPUSH_TOKEN]; sent beside the URL. Other
-                     users of this machine may see it in the list of processes, not so the variable
+  --timeout SECONDS  ends with exit code 1 after this time
+  --token TOKEN      the token for the server's policy [HEXPUSH_TOKEN]; not sent in the URL. Other
+                     users of this machine can see the option in the process list, but not the variable
   --url URL          the server [HEXPUSH_URL, else http://127.0.0.1:4004]
 
-Exit codes: 0 after N messages, SIGINT or SIGTERM; 1 where it cannot connect at first, is refused
+Exit codes: 0 after N messages, SIGINT or SIGTERM; 1 if the first connect fails, the server refuses
 (403, close code 1008, a denied join), or the time is over; 2 usage.
 `;
 
@@ -55,7 +55,7 @@ export const listen: Command = {
       },
       onNotice: (line) => void process.stderr.write(`${line}\n`),
     });
-    // The second signal ends it as if nobody listened for it.
+    // The handlers run once: a second signal ends the process.
     process.once("SIGINT", () => listener.stop());
     process.once("SIGTERM", () => listener.stop());
     const timer =
@@ -72,7 +72,7 @@ export const listen: Command = {
 
 function timeIsOver(seconds: number, received: number, count: number): CommandError {
   const of = count === Infinity ? "" : ` of ${count}`;
-  return new CommandError(`${seconds} s are over, and ${received}${of} messages came`);
+  return new CommandError(`timeout after ${seconds} s: received ${received}${of} messages`);
 }
 
 function asLine({ channel, event, data }: Received): string {

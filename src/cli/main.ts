@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Command } from "./command.js";
 import { CommandError, UsageError } from "./usage-error.js";
 
-/** Loaded when asked for: a push must not wait for the server's libraries. */
+/** Each command is loaded on use: a push must not wait for the server's libraries. */
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["serve", async () => (await import("./serve.js")).serve],
   ["push", async () => (await import("./push.js")).push],
@@ -11,9 +11,9 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["bench", async () => (await import("./bench.js")).bench],
 ]);
 
-/** Runs the command line; sets the exit code and never throws for what the user did. */
+/** Runs the command line. Sets the exit code; does not throw on errors of the user. */
 export async function main(args: readonly string[]): Promise<void> {
-  // Whoever read the output has gone, as `head` does: there is nobody left to tell.
+  // The reader of the output has ended, as `head` does.
   process.stdout.on("error", () => process.exit());
   try {
     await run(args);
@@ -37,7 +37,7 @@ async function run([first, ...rest]: readonly string[]): Promise<void> {
 async function runCommand(name: string | undefined, args: readonly string[]): Promise<void> {
   const command = await COMMANDS.get(name ?? "")?.();
   if (command === undefined) {
-    const fault = name === undefined ? "which command?" : `"${name}" is no command`;
+    const fault = name === undefined ? "a command is missing" : `"${name}" is not a command`;
     throw new UsageError(`${fault}\n${await usages()}`);
   }
   if (asksForHelp(args)) {
@@ -52,7 +52,7 @@ async function runCommand(name: string | undefined, args: readonly string[]): Pr
   }
 }
 
-/** Behind "--" nothing is an option any more. */
+/** Arguments after "--" are not options. */
 function asksForHelp(args: readonly string[]): boolean {
   const end = args.indexOf("--");
   const options = end === -1 ? args : args.slice(0, end);

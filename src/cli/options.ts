@@ -10,7 +10,7 @@ type Parsed<T extends Options> = ReturnType<
   typeof parseArgs<{ args: string[]; allowPositionals: true; options: T }>
 >;
 
-/** @throws {UsageError} for an option that is none, or one without its value. */
+/** @throws {UsageError} for an unknown option, or an option without its value. */
 export function parseOptions<const T extends Options>(
   args: readonly string[],
   options: T,
@@ -23,11 +23,11 @@ export function parseOptions<const T extends Options>(
 }
 
 /**
- * The server's address: of the option, else of `HEXPUSH_URL`, else the default one.
+ * The server's address: from the option, else from `HEXPUSH_URL`, else the default.
  *
- * @param scheme what the result begins with, with an "s" where the option has one
- * @param optionName what messages call the option
- * @returns it without a slash at its end, so that a path can follow.
+ * @param scheme the scheme of the result; an "s" is added if the address is secure
+ * @param optionName the option's name in error messages
+ * @returns the URL without a slash at its end, so that a path can follow.
  */
 export function serverUrl(
   option: string | undefined,
@@ -42,18 +42,18 @@ export function serverUrl(
   } catch {
     throw new UsageError(`${name} must be an address like ${DEFAULT_URL}`);
   }
-  // Not shown in the messages: what does not belong here may be a password.
+  // The messages do not show the value: it may contain a password.
   if (!/^(?:http|ws)s?:$/.test(url.protocol)) {
     throw new UsageError(`${name} must begin with http:// or https://`);
   }
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
-    throw new UsageError(`${name} must hold no user, no password, no query and no fragment`);
+    throw new UsageError(`${name} must not contain a user, a password, a query or a fragment`);
   }
   const secure = url.protocol.endsWith("s:") ? "s" : "";
   return `${scheme}${secure}://${url.host}${url.pathname.replace(/\/+$/, "")}`;
 }
 
-/** A number of seconds above 0, at most a day unless told. */
+/** A number of seconds above 0 and at most `max`. @defaultValue a day */
 export function secondsOf(option: string, text: string, max = 86_400): number {
   const seconds = /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
   if (seconds > 0 && seconds <= max) return seconds;
@@ -66,7 +66,7 @@ export function wholeNumberOf(option: string, text: string, max: number, min = 1
   throw new UsageError(`${option} must be a whole number from ${min} to ${max}`);
 }
 
-/** Fit for a header field; the message does not show the value. */
+/** Checks a value for a header field. The error message does not show it, because it may be secret. */
 export function headerValue(name: string, value: string): string {
   if (/^[\x21-\x7e]+$/.test(value)) return value;
   throw new UsageError(`${name} must be printable ASCII characters without blanks`);

@@ -3,49 +3,48 @@ import { WebSocket } from "ws";
 import { Json } from "../domain/json.js";
 import { type ClientFrame, readFrame, type ServerFrame, writeFrame } from "./phoenix-frames.js";
 
-/** The bytes of Phoenix's frames. */
+/** Encodes and decodes Phoenix frames. */
 export interface Serializer {
   readonly encode: (frame: ClientFrame) => string;
-  /** @returns undefined if the text is no frame. */
+  /** @returns undefined if the text is not a frame. */
   readonly decode: (text: string) => ServerFrame | undefined;
 }
 
-/** That of `vsn=2.0.0`. */
+/** The serializer of `vsn=2.0.0`. */
 const SERIALIZER_2: Serializer = { encode: writeFrame, decode: readFrame };
 
 export interface PhoenixClientOptions {
   /** `ws://host:port/push_socket/websocket?vsn=2.0.0`; `vsn` must be the serializer's version. */
   readonly url: string;
-  /** Travels beside the URL, as phoenix.js 1.8 sends its `authToken`. */
+  /** Sent as a subprotocol, as phoenix.js 1.8 sends its `authToken`. */
   readonly token?: string | undefined;
-  /** @defaultValue that of version 2.0.0 */
+  /** @defaultValue the serializer of version 2.0.0 */
   readonly serializer?: Serializer;
   /** Milliseconds. @defaultValue no limit */
   readonly handshakeTimeoutMs?: number;
   readonly onOpen: () => void;
   /**
-   * Sees the bytes of each text frame first, unchecked UTF-8.
+   * Called first with the bytes of each text frame, as unchecked UTF-8.
    *
-   * @returns true if it has dealt with the frame: then nothing is decoded.
+   * @returns true if it has handled the frame, which is then not decoded.
    */
   readonly take?: ((bytes: Buffer) => boolean) | undefined;
-  /** @param frame undefined if the text is no frame of the serializer */
+  /** @param frame undefined if the text is not a frame of the serializer */
   readonly onFrame: (frame: ServerFrame | undefined, text: string) => void;
-  /** The handshake failed, or the connection did; `onClose` follows. @defaultValue nothing */
+  /** The handshake or the connection failed; `onClose` follows. @defaultValue ignored */
   readonly onError?: (error: Error) => void;
   /**
-   * The handshake got another answer than an upgrade. Whoever takes it must read the answer, and
-   * call `terminate`. @defaultValue `onError`
+   * The server refused the upgrade. A handler must read the answer and call `terminate`.
+   * @defaultValue `onError` is called
    */
   readonly onRefused?: (response: IncomingMessage) => void;
-  /** Once, at the end, whoever ended it. @param code 1006 without a close frame */
+  /** Called once, whichever side closes. @param code 1006 without a close frame */
   readonly onClose: (code: number, reason: string) => void;
 }
 
 /**
- * One connection that speaks Phoenix Channels: it numbers its frames and knows each channel's join.
- * The command line, the tests and the test harnesses share it. It keeps no time and never comes
- * back by itself.
+ * One connection with Phoenix Channels: it numbers its frames and remembers each channel's join. The
+ * command line, the tests and the test harnesses share it. It has no timers and does not reconnect.
  */
 export class PhoenixClient {
   readonly #socket: WebSocket;
@@ -57,7 +56,7 @@ export class PhoenixClient {
   constructor(options: PhoenixClientOptions) {
     const { url, token, serializer = SERIALIZER_2, handshakeTimeoutMs, take, onRefused } = options;
     this.#serializer = serializer;
-    // In the alphabet that a subprotocol's name may hold; phoenix.js leaves the padding away too.
+    // Base64url, because of the characters allowed in a subprotocol; without padding, as in phoenix.js.
     const encoded = Buffer.from(token ?? "").toString("base64url");
     const protocols = token === undefined ? [] : ["phoenix", `base64url.bearer.phx.${encoded}`];
     const socket = new WebSocket(url, protocols, {
@@ -69,7 +68,7 @@ export class PhoenixClient {
     socket.on("open", options.onOpen);
     socket.on("message", (bytes, isBinary) => {
       if (isBinary) return;
-      // A Buffer, as long as nobody asks for another `binaryType`.
+      // A Buffer, because `binaryType` has its default.
       if (take?.(bytes as Buffer) === true) return;
       const text = bytes.toString();
       options.onFrame(serializer.decode(text), text);
@@ -118,7 +117,7 @@ export class PhoenixClient {
     this.#socket.ping();
   }
 
-  /** Takes nothing more from the connection, so that what the server sends piles up. */
+  /** Stops reading, so that the server's data accumulate. */
   pause(): void {
     this.#socket.pause();
   }

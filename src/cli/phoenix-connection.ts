@@ -4,24 +4,24 @@ import { PhoenixClient } from "./phoenix-client.js";
 import { type Received, readMessage, readReply, type ServerFrame } from "./phoenix-frames.js";
 import { networkFault, printable } from "./terminal.js";
 
-/** How long a handshake may take, and the answers to the joins. */
-const PATIENCE_MS = 10_000;
-/** How long the goodbye may take. */
-const GOODBYE_MS = 500;
-/** Of a refused handshake's body, in characters. */
+/** Maximum time for a handshake, and for the answers to the joins. */
+const ANSWER_TIMEOUT_MS = 10_000;
+/** Maximum time for the server to answer a close frame. */
+const CLOSE_TIMEOUT_MS = 500;
+/** Maximum size of the body of a refused handshake, in characters. */
 const REFUSAL_MAX = 4096;
 
-const CLOSE_ASKED_FOR = 1000;
+const CLOSE_NORMAL = 1000;
 const CLOSE_DRAIN = 1012;
-/** No server's wish keeps us away for longer, in milliseconds. */
+/** Maximum delay before a reconnect that a server may ask for, in milliseconds. */
 const RETRY_MS_MAX = 600_000;
-/** To come back would change nothing: the policy refuses, or our own frame is too big. */
+/** A reconnect would fail in the same way: the policy refuses, or our own frame is too big. */
 const FINAL_CLOSES: ReadonlySet<number> = new Set([1008, 1009]);
 
 export interface ConnectionOptions {
   /** `ws://host:port/push_socket/websocket?vsn=2.0.0` */
   readonly url: string;
-  /** Travels beside the URL, as phoenix.js 1.8 sends its `authToken`. */
+  /** Sent as a subprotocol, as phoenix.js 1.8 sends its `authToken`. */
   readonly token: string | undefined;
   readonly heartbeatMs: number;
   /** Each channel to join, with the join's payload. */
@@ -29,22 +29,22 @@ export interface ConnectionOptions {
   readonly onJoined: (channel: string, response: Json) => void;
   readonly onMessage: (message: Received) => void;
   /**
-   * Sees the bytes of each text frame first, unchecked UTF-8.
+   * Called first with the bytes of each text frame, as unchecked UTF-8.
    *
-   * @returns true where it has dealt with the frame: then nothing is parsed.
+   * @returns true if it has handled the frame, which is then not parsed.
    */
   readonly take?: (bytes: Buffer) => boolean;
-  /** Once, at the end, also where it was never open; not after `close`. */
+  /** Called once at the end, even if the connection was never open; not after `close`. */
   readonly onEnd: (end: ConnectionEnd) => void;
 }
 
 export interface ConnectionEnd {
-  /** In words that are fit for a terminal. */
+  /** Text that is safe for a terminal. */
   readonly why: string;
   readonly wasOpen: boolean;
-  /** Whether another try would end in the same way. */
+  /** Whether a reconnect would end in the same way. */
   readonly isFinal: boolean;
-  /** The milliseconds after which a server that drains wants its client back. */
+  /** Milliseconds after which a draining server wants the client to reconnect. */
   readonly retryMs?: number | undefined;
 }
 
@@ -54,12 +54,12 @@ export class PhoenixConnection {
   readonly #client: PhoenixClient;
   #wasOpen = false;
   #isOver = false;
-  /** Reference → channel, of the joins that are not answered yet. */
+  /** Reference → channel of the joins without an answer. */
   readonly #joins = new Map<string, string>();
-  #joinsDue: NodeJS.Timeout | undefined;
+  #joinTimer: NodeJS.Timeout | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
-  #goodbye: NodeJS.Timeout | undefined;
-  /** The reference of the heartbeat that is not answered yet. */
+  #closeTimer: NodeJS.Timeout | undefined;
+  /** The reference of the heartbeat without an answer. */
   #unanswered: string | undefined;
 
   constructor(options: ConnectionOptions) {
@@ -68,12 +68,12 @@ export class PhoenixConnection {
     this.#client = new PhoenixClient({
       url,
       token,
-      handshakeTimeoutMs: PATIENCE_MS,
+      handshakeTimeoutMs: ANSWER_TIMEOUT_MS,
       onOpen: () => this.#onOpen(),
       take: take && ((bytes) => this.#isOver || take(bytes)),
       onFrame: (frame) => this.#onFrame(frame),
       onError: (error) => this.#end(networkFault(error), false),
-      // Without this the status would be in an error's message only, and the reason nowhere.
+      // Without this, only an error's message would have the status, and the reason would be lost.
       onRefused: (response) => {
         void readRefusal(response).then((reason) => {
           this.#end(`refused with ${response.statusCode}${reason}`, response.statusCode === 403);
@@ -81,30 +81,30 @@ export class PhoenixConnection {
       },
       onClose: (code, reason) => {
         const retryMs = code === CLOSE_DRAIN ? retryOf(reason) : undefined;
-        const isSaid = reason !== "" && retryMs === undefined;
-        const because = isSaid ? `: ${printable(reason)}` : "";
-        const why = code === 1006 ? "it was cut" : `closed with ${code}${because}`;
-        clearTimeout(this.#goodbye);
+        const hasReason = reason !== "" && retryMs === undefined;
+        const suffix = hasReason ? `: ${printable(reason)}` : "";
+        const why = code === 1006 ? "no close frame" : `closed with ${code}${suffix}`;
+        clearTimeout(this.#closeTimer);
         this.#end(why, FINAL_CLOSES.has(code), retryMs);
       },
     });
   }
 
-  /** Says goodbye; nothing is reported any more. */
+  /** Closes the connection. No callback is called afterwards. */
   close(): void {
     this.#settle();
     if (!this.#client.isOpen) {
       this.#client.terminate();
       return;
     }
-    this.#client.close(CLOSE_ASKED_FOR);
-    this.#goodbye = setTimeout(() => this.#client.terminate(), GOODBYE_MS);
+    this.#client.close(CLOSE_NORMAL);
+    this.#closeTimer = setTimeout(() => this.#client.terminate(), CLOSE_TIMEOUT_MS);
   }
 
   #settle(): void {
     this.#isOver = true;
     clearInterval(this.#heartbeat);
-    clearTimeout(this.#joinsDue);
+    clearTimeout(this.#joinTimer);
   }
 
   #end(why: string, isFinal: boolean, retryMs?: number): void {
@@ -120,7 +120,7 @@ export class PhoenixConnection {
     for (const [channel, payload] of this.#options.joins) {
       this.#joins.set(this.#client.join(channel, payload), channel);
     }
-    this.#joinsDue = setTimeout(() => this.#end("no answer to a join", false), PATIENCE_MS);
+    this.#joinTimer = setTimeout(() => this.#end("no answer to a join", false), ANSWER_TIMEOUT_MS);
     this.#heartbeat = setInterval(() => this.#beat(), this.#options.heartbeatMs);
   }
 
@@ -135,7 +135,7 @@ export class PhoenixConnection {
   #onFrame(frame: ServerFrame | undefined): void {
     if (this.#isOver) return;
     if (frame === undefined) {
-      this.#end("the server sends what is no frame of Phoenix Channels", true);
+      this.#end("the server sent an invalid Phoenix Channels frame", true);
     } else if (frame.event === "phx_reply") {
       this.#onReply(frame);
     } else if (this.#options.joins.has(frame.topic)) {
@@ -146,10 +146,10 @@ export class PhoenixConnection {
   #onEvent(frame: ServerFrame): void {
     const message = frame.event === "msg" ? readMessage(frame) : undefined;
     if (message !== undefined) this.#options.onMessage(message);
-    // As phoenix.js takes them: a channel that failed is joined again, one that was closed is not.
+    // As in phoenix.js: a failed channel is joined again, a closed one is not.
     const name = printable(frame.topic);
-    if (frame.event === "phx_error") this.#end(`${name} has failed`, false);
-    if (frame.event === "phx_close") this.#end(`the server has closed ${name}`, true);
+    if (frame.event === "phx_error") this.#end(`${name} failed`, false);
+    if (frame.event === "phx_close") this.#end(`the server closed ${name}`, true);
   }
 
   #onReply(frame: ServerFrame): void {
@@ -159,14 +159,14 @@ export class PhoenixConnection {
     const channel = this.#joins.get(ref);
     if (channel === undefined) return;
     this.#joins.delete(ref);
-    if (this.#joins.size === 0) clearTimeout(this.#joinsDue);
+    if (this.#joins.size === 0) clearTimeout(this.#joinTimer);
     const { isOk, reason, response } = readReply(frame);
     if (isOk) this.#options.onJoined(channel, response);
     else this.#end(`cannot join ${printable(channel)}: ${printable(reason)}`, true);
   }
 }
 
-/** @returns ": " and what the body says; empty where it says nothing. */
+/** @returns ": " and the error in the body; "" if there is none. */
 async function readRefusal(response: IncomingMessage): Promise<string> {
   try {
     response.setEncoding("utf8");
@@ -178,12 +178,12 @@ async function readRefusal(response: IncomingMessage): Promise<string> {
     const error = Json.members(body, ["error"])?.get("error")?.value();
     return typeof error === "string" ? `: ${printable(error)}` : "";
   } catch {
-    // The status says enough.
+    // The status is enough.
     return "";
   }
 }
 
-/** The milliseconds of "retry in 1234". */
+/** The milliseconds in a close reason such as "retry in 1234". */
 function retryOf(reason: string): number | undefined {
   const digits = /^retry in (\d{1,9})$/.exec(reason)?.[1];
   return digits === undefined ? undefined : Math.min(Number(digits), RETRY_MS_MAX);

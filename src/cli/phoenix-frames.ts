@@ -12,7 +12,7 @@ export interface ClientFrame {
 
 /** A frame from the server: `[join_ref, ref, topic, event, payload]` (serializer 2.0.0). */
 export interface ServerFrame {
-  /** Null where the frame answers to nothing. */
+  /** Null if the frame is not an answer. */
   readonly ref: string | null;
   readonly joinRef: string | null;
   readonly topic: string;
@@ -20,18 +20,18 @@ export interface ServerFrame {
   readonly payload: Json;
 }
 
-/** What a push is to a subscriber. */
+/** A message of a push, as a subscriber gets it. */
 export interface Received {
   readonly channel: string;
   readonly event: string;
   readonly data: Json;
-  /** On a channel that keeps history; any JSON. */
+  /** Any JSON; only on a channel that keeps history. */
   readonly id: Json | undefined;
 }
 
 export interface Reply {
   readonly isOk: boolean;
-  /** Why not; the response's JSON where it names no reason. */
+  /** Why the request was refused; the response's JSON if it has no `reason`. */
   readonly reason: string;
   readonly response: Json;
 }
@@ -41,9 +41,9 @@ export function writeFrame({ joinRef, ref, topic, event, payload }: ClientFrame)
   return `[${names},${payload.text}]`;
 }
 
-/** @returns undefined where the text is no frame. */
+/** @returns undefined if the text is not a frame. */
 export function readFrame(text: string): ServerFrame | undefined {
-  const parts = quietly(() => Json.elements(text));
+  const parts = orUndefined(() => Json.elements(text));
   if (parts === undefined || parts.length < 5) return undefined;
   const [joinRef, ref, topic, event, payload] = parts as [Json, Json, Json, Json, Json];
   const names = [joinRef.value(), ref.value(), topic.value(), event.value()];
@@ -58,7 +58,7 @@ export function readFrame(text: string): ServerFrame | undefined {
   };
 }
 
-/** The event `msg`; undefined where its payload is not a push's. */
+/** Reads the event `msg`; undefined if its payload is not a push. */
 export function readMessage({ topic, payload }: ServerFrame): Received | undefined {
   const members = Json.members(payload.text, ["event", "data", "id"]);
   const event = members?.get("event")?.value();
@@ -78,7 +78,7 @@ export function readReply({ payload }: ServerFrame): Reply {
   };
 }
 
-function quietly<T>(read: () => T): T | undefined {
+function orUndefined<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch {

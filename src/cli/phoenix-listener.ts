@@ -4,7 +4,7 @@ import type { Received } from "./phoenix-frames.js";
 import { printable } from "./terminal.js";
 import { CommandError } from "./usage-error.js";
 
-/** The server gives up after 45 s of silence; Phoenix's clients send one this often too. */
+/** The server closes a socket after 45 s of silence. As often as Phoenix's own clients. */
 const HEARTBEAT_MS = 30_000;
 
 export interface ListenerOptions {
@@ -13,15 +13,15 @@ export interface ListenerOptions {
   readonly token: string | undefined;
   readonly channels: readonly string[];
   readonly onMessage: (message: Received) => void;
-  /** One line about the connection, fit for a terminal. */
+  /** Called with one line about the connection, safe for a terminal. */
   readonly onNotice: (line: string) => void;
   /** @defaultValue 30000 */
   readonly heartbeatMs?: number;
-  /** @param tries 0 for the first one after a connection that worked. @returns milliseconds */
+  /** @param tries 0 for the first try after a working connection. @returns milliseconds */
   readonly backoff?: (tries: number) => number;
 }
 
-/** Listens to channels, and connects again as long as that makes sense. */
+/** Listens to channels, and reconnects unless the server refuses for good. */
 export class PhoenixListener {
   readonly #options: ListenerOptions;
   readonly #over: Promise<void>;
@@ -31,7 +31,7 @@ export class PhoenixListener {
   #wasOpen = false;
   #tries = 0;
   #retry: NodeJS.Timeout | undefined;
-  /** The newest id of each channel that keeps history: what to go on from. */
+  /** The newest id of each channel that keeps history, to resume from. */
   readonly #lastIds = new Map<string, Json>();
 
   constructor(options: ListenerOptions) {
@@ -44,14 +44,14 @@ export class PhoenixListener {
   /**
    * Resolves once stopped.
    *
-   * @throws {CommandError} where it cannot be connected at first, or is refused for good.
+   * @throws {CommandError} if the first connect fails, or the server refuses for good.
    */
   run(): Promise<void> {
     this.#connect();
     return this.#over;
   }
 
-  /** Says goodbye; nothing more is received. @param error what `run` is to reject with */
+  /** Closes the connection. @param error `run` rejects with it, if given */
   stop(error?: CommandError): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -91,7 +91,7 @@ export class PhoenixListener {
     if (this.#lastIds.has(channel) && !isRecovered) {
       this.#options.onNotice(`${name}: some messages were missed`);
     }
-    // What was missed and now follows brings its own ids.
+    // The missed messages that follow have their own ids.
     const id = answer?.get("id");
     if (id !== undefined && !isRecovered) this.#lastIds.set(channel, id);
   }
@@ -110,7 +110,7 @@ export class PhoenixListener {
   }
 }
 
-/** From 0.2 s, doubled up to 10 s; half of it by chance, so that many clients spread. */
+/** Doubles from 0.2 s up to 10 s; half of it is random, so that many clients spread. */
 function defaultBackoff(tries: number): number {
   const most = Math.min(10_000, 200 * 2 ** tries);
   return most / 2 + (Math.random() * most) / 2;

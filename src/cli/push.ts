@@ -7,19 +7,19 @@ import { CommandError, UsageError } from "./usage-error.js";
 
 const DEFAULT_TIMEOUT = "10";
 
-const HELP = `Pushes one event: DATA is JSON, sent as it is written, every digit of it. "-" reads DATA from
-standard input. A DATA that begins with a minus sign goes behind "--".
+const HELP = `Pushes one event. DATA is JSON and is sent exactly as written. "-" reads DATA from standard input.
+Put "--" before DATA that begins with a minus sign.
 
   --channel CHANNEL      one more channel; may be repeated
-  --text                 DATA is no JSON but the text of a string
-  --dry-run              only asks what the push would do; nothing is delivered
-  --explain              asks the server what became of the push
-  --idempotency-key KEY  a repeat with the same key is delivered once
-  --key KEY              what the server's HEXPUSH_API_KEYS asks for [HEXPUSH_KEY]; other users of
-                         this machine may see it in the list of processes, not so the variable
+  --text                 DATA is a plain text, sent as a JSON string
+  --dry-run              checks the push without delivering it
+  --explain              shows what happened to the push
+  --idempotency-key KEY  repeats with the same key are delivered once
+  --key KEY              an API key of the server [HEXPUSH_KEY]; other users of this machine can see
+                         the option in the process list, but not the variable
   --url URL              the server [HEXPUSH_URL, else http://127.0.0.1:4004]
   --timeout SECONDS      how long to wait for the answer [${DEFAULT_TIMEOUT}]
-  --json                 prints the server's answer, on one line, with the push's id as "push_id"
+  --json                 prints the server's answer on one line, with the push's id as "push_id"
 
 Exit codes: 0 accepted, 1 refused or failed (standard error says why), 2 usage.
 `;
@@ -63,13 +63,13 @@ export const push: Command = {
       process.stdout.write(`${withPushId(answer.json, answer.pushId)}\n`);
     }
     if (!answer.ok) throw new CommandError(refusal(answer));
-    if (answer.json === undefined) throw new CommandError("the answer is not one of hexpush");
+    if (answer.json === undefined) throw new CommandError("the answer is not from hexpush");
     if (values.json === true) return;
     process.stdout.write(summary(answer.json, { event, channels }, answer.pushId, url));
   },
 };
 
-/** @throws {UsageError} for a key that fits into no header field. */
+/** @throws {UsageError} if a key is not valid in a header field. */
 export function headersOf(key: string | undefined, idempotencyKey?: string) {
   const headers: Record<string, string> = { "content-type": "application/json" };
   const variable = key === undefined ? fromEnvironment("HEXPUSH_KEY") : undefined;
@@ -84,7 +84,7 @@ export function headersOf(key: string | undefined, idempotencyKey?: string) {
   return headers;
 }
 
-/** The message does not show what was given: it may be a secret. */
+/** The error message does not show the value: it may be secret. */
 async function dataOf(argument: string, isText: boolean): Promise<Json> {
   const text = argument === "-" ? await standardInput() : argument;
   if (isText) return Json.of(text);
@@ -111,7 +111,7 @@ async function standardInput(): Promise<string> {
 export interface Answer {
   readonly ok: boolean;
   readonly status: number;
-  /** Undefined where the body is no JSON object. */
+  /** Undefined if the body is not a JSON object. */
   readonly json: Json | undefined;
   readonly pushId: string | undefined;
   readonly retryAfter: string | undefined;
@@ -119,12 +119,12 @@ export interface Answer {
 
 export type Refusal = Pick<Answer, "status" | "json" | "retryAfter">;
 
-/** @throws {CommandError} where there is no answer, and for what reason. */
+/** @throws {CommandError} if there is no answer; the message gives the reason. */
 export async function send(url: URL, request: RequestInit, seconds: number): Promise<Answer> {
   try {
     const response = await fetch(url, {
       ...request,
-      // A redirect would carry the push, and where it is the same host the key, somewhere else.
+      // A redirect would send the push elsewhere; on the same host, the key too.
       redirect: "manual",
       signal: AbortSignal.timeout(seconds * 1000),
     });
@@ -152,7 +152,7 @@ export function objectOf(text: string): Json | undefined {
   }
 }
 
-/** Put in as text: a value that is parsed and written again would lose digits. */
+/** Inserts the id as text: parsing and serializing the answer would lose digits. */
 function withPushId(answer: Json, pushId: string | undefined): string {
   if (pushId === undefined || Json.members(answer.text, ["push_id"])?.has("push_id") === true) {
     return answer.text;
@@ -168,7 +168,7 @@ export function refusal({ status, json, retryAfter }: Refusal): string {
   return `refused with ${status}${reason}${again}`;
 }
 
-/** One line, and below it what the answer says beyond the push itself. */
+/** One line, followed by the answer's other members as JSON, if it has any. */
 function summary(
   answer: Json,
   sent: { readonly event: string; readonly channels: readonly string[] },
@@ -186,6 +186,6 @@ function summary(
   const id = pushId === undefined ? "" : ` (${pushId})`;
   const line = printable(`${verb} ${sent.event} to ${names.join(", ")}${id}`);
   const rest = Object.keys(more).length === 0 ? "" : `${JSON.stringify(more, null, 2)}\n`;
-  // Its line ends are ours; those inside its strings are escaped already.
+  // Line ends inside the JSON strings are already escaped.
   return `${line}\n${rest.split("\n").map(printable).join("\n")}`;
 }

@@ -19,8 +19,8 @@ export const serve: Command = {
       return `  ${name.padEnd(30)} ${help}${defaultValue === undefined ? "" : ` [${defaultValue}]`}`;
     });
     return [
-      "Runs the server until SIGTERM or SIGINT; the first one drains, a second one does not wait.",
-      "Exit codes: 0 stopped, 1 not started (one line on standard error says why), 2 usage.",
+      "Runs the server until SIGTERM or SIGINT. The first signal drains, a second one stops at once.",
+      "Exit codes: 0 stopped, 1 not started (standard error shows the reason), 2 usage.",
       "",
       "Environment variables, over the JSON file of --config, over the defaults in brackets:",
       ...lines,
@@ -34,7 +34,7 @@ export const serve: Command = {
     try {
       const config = loadConfig(serverEnvironment(process.env), values.config);
       const hexpush = fromContainer(createContainer(config));
-      // Before it says that it listens: who reads that may send a signal at once.
+      // Before the log line that says it listens: its reader may send a signal at once.
       stopOnSignals(hexpush);
       reloadOnSignal(hexpush);
       await hexpush.start();
@@ -53,37 +53,37 @@ export const serve: Command = {
 };
 
 /**
- * The environment without what is for the other commands, which one shell often has as well.
+ * The environment without the variables of the other commands, which the same shell often sets.
  *
- * @throws {ConfigError} for `HEXPUSH_KEY` alone: who takes it for the server's would be left with
- * an open door.
+ * @throws {ConfigError} if `HEXPUSH_KEY` is set without a setting that protects pushes: whoever takes
+ * it for a setting of the server would run an open server.
  */
 export function serverEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { HEXPUSH_URL: _url, HEXPUSH_TOKEN: _token, HEXPUSH_KEY: key, ...settings } = env;
   const guards = ["HEXPUSH_API_KEYS", "HEXPUSH_API_KEYS_FILE", "HEXPUSH_AUTH_URL"];
   if (key !== undefined && guards.every((name) => settings[name] === undefined)) {
     throw new ConfigError(
-      "HEXPUSH_KEY is what hexpush push sends, and no setting of the server: " +
+      "HEXPUSH_KEY is the key that hexpush push sends, not a setting of the server: " +
         "set HEXPUSH_API_KEYS, or unset HEXPUSH_KEY",
     );
   }
   return settings;
 }
 
-/** Left to itself, Node would end at a SIGHUP. */
+/** Without a handler, SIGHUP would end the process. */
 function reloadOnSignal(hexpush: Hexpush): void {
   const log = hexpush.container.get(TOKENS.log);
   process.on("SIGHUP", () => {
     try {
       hexpush.reload();
-      log.info("SIGHUP: the files of the settings were read again");
+      log.info("SIGHUP: reloaded the files of the settings");
     } catch (error) {
       log.error({ reason: (error as Error).message }, "SIGHUP: the present keys stay");
     }
   });
 }
 
-/** The first signal drains; a second one does not wait. */
+/** The first signal drains; a second one stops at once. */
 function stopOnSignals(hexpush: Hexpush): void {
   let stopping = false;
   const stop = (): void => {

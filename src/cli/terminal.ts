@@ -1,9 +1,9 @@
 /**
- * Controls (C0, DEL, C1), line separators, and what turns the direction of writing: they could
- * move the cursor, change colours, or make a line look like another one.
+ * Control characters (C0, DEL, C1), line separators, and characters that change the direction of
+ * text. They could move the cursor, change colours, or disguise a line.
  */
 const CONTROLS =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern finds control characters
   /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
 const SHORT: Readonly<Record<string, string>> = {
@@ -14,7 +14,7 @@ const SHORT: Readonly<Record<string, string>> = {
   "\r": "\\r",
 };
 
-/** Foreign text for a line on a terminal: such characters become the escapes of JSON. */
+/** Makes foreign text safe for a terminal: control characters become JSON escapes. */
 export function printable(text: string): string {
   return text.replace(
     CONTROLS,
@@ -22,16 +22,16 @@ export function printable(text: string): string {
   );
 }
 
-/** Why there is no connection, in words that hold nothing secret. */
+/** Why a connection failed, as text without secrets. */
 export function networkFault(error: unknown): string {
-  // fetch hides the reason in `cause`; of several addresses tried, the error has a code only.
+  // fetch puts the reason into `cause`. If it tried several addresses, the error has only a code.
   const cause = (error as { cause?: unknown }).cause ?? error;
   const { code, message } = cause as { code?: string; message?: string };
   const reasons: Readonly<Record<string, string>> = {
-    ECONNREFUSED: "nothing listens there",
+    ECONNREFUSED: "connection refused",
     ENOTFOUND: "no such host",
-    ECONNRESET: "the connection was cut",
-    UND_ERR_SOCKET: "the connection was cut",
+    ECONNRESET: "the connection was lost",
+    UND_ERR_SOCKET: "the connection was lost",
   };
   return reasons[code ?? ""] ?? printable(message || code || "the connection failed");
 }

@@ -11,21 +11,21 @@ const SECRET_BYTES_MIN = 32;
 const DEFAULT_EXPIRES = "3600";
 const EXPIRES_MAX = 10 * 365 * 86_400;
 
-const HELP = `Prints a token (JWT, HS256) for development, signed with the secret that the server has as its
-HEXPUSH_JWT_SECRET. There is no option for the secret itself, since other users of this machine
-would see it in the list of processes.
+const HELP = `Prints a token (JWT, HS256) for development, signed with the server's HEXPUSH_JWT_SECRET. There is
+no option for the secret itself, because other users of this machine could see it in the process
+list.
 
-  --sub NAME          whom the token stands for
-  --channels PATTERN  channels that it may join, separated by commas; "*" stands for any characters
-  --push PATTERN      channels that it may push to, likewise
-  --expires SECONDS   how long it holds [${DEFAULT_EXPIRES}]
+  --sub NAME          the subject of the token
+  --channels PATTERN  channels that it may join, separated by commas; "*" matches any characters
+  --push PATTERN      channels that it may push to, in the same form
+  --expires SECONDS   how long it is valid [${DEFAULT_EXPIRES}]
   --audience NAME     the claim aud
   --issuer NAME       the claim iss
-  --claims JSON       an object of further claims
-  --secret-file FILE  the secret, in place of HEXPUSH_JWT_SECRET; a line end behind it does not count
+  --claims JSON       an object with further claims
+  --secret-file FILE  the file of the secret, in place of HEXPUSH_JWT_SECRET; a final line end is ignored
   --json              prints {"token":…,"claims":…}
 
-Exit codes: 0 printed, 1 no secret, or one that is shorter than ${SECRET_BYTES_MIN} bytes, 2 usage.
+Exit codes: 0 printed, 1 no secret, or a secret shorter than ${SECRET_BYTES_MIN} bytes, 2 usage.
 `;
 
 const OPTIONS = {
@@ -75,7 +75,7 @@ export const token: Command = {
 
 function patternsOf(option: string, lists: readonly string[]): string[] {
   const patterns = lists.flatMap((list) => list.split(","));
-  if (patterns.includes("")) throw new UsageError(`${option} holds an empty pattern`);
+  if (patterns.includes("")) throw new UsageError(`${option} contains an empty pattern`);
   return patterns;
 }
 
@@ -93,7 +93,7 @@ function furtherClaims(text: string | undefined, own: object): Record<string, un
     );
   }
   const taken = Object.keys(claims).find((claim) => Object.hasOwn(own, claim));
-  if (taken !== undefined) throw new UsageError(`--claims must not hold "${taken}"`);
+  if (taken !== undefined) throw new UsageError(`--claims must not contain "${taken}"`);
   return claims as Record<string, unknown>;
 }
 

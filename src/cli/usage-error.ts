@@ -1,9 +1,9 @@
-/** The command line itself is wrong: exit code 2. */
+/** The command line is invalid: exit code 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** The command was understood and did not succeed: exit code 1. */
+/** The command failed: exit code 1. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
 }

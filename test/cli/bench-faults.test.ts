@@ -74,7 +74,7 @@ describe("runBench", () => {
     });
     const result = await run(planOf(server));
     expect(result.lost).toBe(1);
-    expect(result.faults).toEqual(["nothing has come for 0.3 s", "messages were lost: 1"]);
+    expect(result.faults).toEqual(["nothing arrived for 0.3 s", "messages were lost: 1"]);
     expect(result.figures.deliveries).toBe(26);
   });
 
@@ -92,7 +92,7 @@ describe("runBench", () => {
     });
     const { doubled, faults, figures } = await run(planOf(server));
     expect([doubled, figures.deliveries]).toEqual([3, 27]);
-    expect(faults).toEqual(["messages came twice: 3"]);
+    expect(faults).toEqual(["messages arrived twice: 3"]);
   });
 
   it("counts a message that overtakes another one at some subscribers only", async () => {
@@ -114,7 +114,7 @@ describe("runBench", () => {
     const { outOfOrder, lost, doubled, faults } = await run(planOf(server));
     expect([lost, doubled]).toEqual([0, 0]);
     expect(outOfOrder).toBe(1);
-    expect(faults).toEqual(["messages came out of order: 1"]);
+    expect(faults).toEqual(["messages arrived out of order: 1"]);
   });
 
   it("tells messages of another channel", async () => {
@@ -131,7 +131,7 @@ describe("runBench", () => {
     const channels = ["bench:a", "bench:b", "bench:c"];
     const { faults, figures } = await run(planOf(server, { channels }));
     // Every second of 9, at two sockets that have not joined its channel.
-    expect(faults).toEqual(["messages came that were not pushed here: 10"]);
+    expect(faults).toEqual(["messages arrived that this run did not push: 10"]);
     expect(figures.deliveries).toBe(9);
   });
 
@@ -143,7 +143,7 @@ describe("runBench", () => {
       },
     });
     const { faults } = await run(planOf(server));
-    expect(faults).toEqual(["messages came that were not pushed here: 3"]);
+    expect(faults).toEqual(["messages arrived that this run did not push: 3"]);
   });
 
   it("stops at a refused push, and says why", async () => {
@@ -165,7 +165,7 @@ describe("runBench", () => {
       },
     });
     const { faults } = await run(planOf(server));
-    expect(faults).toEqual(["nothing has come for 0.3 s", "pushes were not answered: 2"]);
+    expect(faults).toEqual(["nothing arrived for 0.3 s", "pushes were not answered: 2"]);
   });
 
   it("stops where a socket ends, and counts what that one has missed", async () => {
@@ -178,8 +178,8 @@ describe("runBench", () => {
     });
     const { faults, lost } = await run(planOf(server, { inFlight: 1 }));
     expect(faults).toEqual([
-      "a socket has ended: closed with 1013: too slow",
-      "sockets have ended: 1",
+      "a socket was closed: closed with 1013: too slow",
+      "sockets were closed: 1",
       "messages were lost: 3",
     ]);
     expect(lost).toBe(3);
@@ -187,7 +187,7 @@ describe("runBench", () => {
 
   it.each<[string, (response: ServerResponse) => void, RegExp]>([
     ["the push's connection", (response) => response.destroy(), /^a (socket|push) /],
-    ["not the answer", (response) => response.end("{}"), /^a socket has ended: it was cut$/],
+    ["not the answer", (response) => response.end("{}"), /^a socket was closed: no close frame$/],
   ])("ends at once where all sockets are gone and %s", async (_, answer, reason) => {
     const server = await benchServer({
       onPush(push, self, response) {

@@ -40,8 +40,8 @@ describe("the warnings", () => {
 
   it("tell when this program was the bottleneck, and in what", () => {
     expect(warningsOf(resultOf({ busy: 0.81 }))).toEqual([
-      "this program itself was busy for 81 % of the time while pushing: it, or what else uses its " +
-        "CPU, was the bottleneck, and the server may do more than these figures say",
+      "this program itself was busy for 81 % of the time while pushing: it, or another process on " +
+        "its CPU, was the bottleneck; the server may be faster than these figures",
     ]);
     const both = warningsOf(resultOf({ busy: 0.9 }, { busy: 1 }));
     expect(both).toEqual([
@@ -56,8 +56,8 @@ describe("the warnings", () => {
   it("tell of a rate that was not reached", () => {
     expect(warningsOf(resultOf({}, {}, 520))).toEqual([]);
     expect(warningsOf(resultOf({}, {}, 1000))).toEqual([
-      "1,000 pushes a second were asked for, and 500 went out: the window was full; latencies " +
-        "count from when a push was due",
+      "requested 1,000 pushes per second, reached 500: the window was full; latencies count from " +
+        "when a push was due",
     ]);
   });
 });

@@ -81,7 +81,7 @@ describe("hexpush bench", () => {
     const { code, stdout, stderr } = await hexpush([...args, "--key", "another-secret"]);
     expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(
-      /hexpush: refused with 403: Access Forbidden; a push to bench:\w+ needs a key of the server's: --key or HEXPUSH_KEY\n$/,
+      /hexpush: refused with 403: Access Forbidden; a push to bench:\w+ needs an API key of the server: --key or HEXPUSH_KEY\n$/,
     );
     const env = { HEXPUSH_KEY: KEY };
     const good = await hexpush(args, { env });
@@ -96,7 +96,7 @@ describe("hexpush bench", () => {
     const { code, stdout, stderr } = await hexpush(args);
     expect([code, stdout]).toEqual([1, expect.stringContaining("lost 0")]);
     expect(stderr).toMatch(
-      /hexpush: 0 of 2 sockets joined: cannot connect: refused with 403[^\n]*; where the server wants a token: --token or HEXPUSH_TOKEN\n$/,
+      /hexpush: 0 of 2 sockets joined: cannot connect: refused with 403[^\n]*; if the server requires a token, set --token or HEXPUSH_TOKEN\n$/,
     );
     const token = await hexpush(["token", "--sub", "ann", "--channels", "bench:*"], { env });
     const good = await hexpush([...args, "--token", token.stdout.trim()]);
@@ -110,7 +110,7 @@ describe("hexpush bench", () => {
     await server.kill();
     expect(await run.exited()).toBe(1);
     const last = run.notices.items.at(-1);
-    expect(last).toMatch(/^hexpush: a (socket has ended|push failed): /);
+    expect(last).toMatch(/^hexpush: a (socket was closed|push failed): /);
     expect(run.lines.items.join("\n")).toMatch(/^pushes +[1-9]/m);
   });
 
@@ -148,7 +148,7 @@ describe("hexpush bench", () => {
   it.each<[string, string[], string]>([
     ["no URL", [], "the URL of a server is needed"],
     ["no address", ["example.com"], "URL must"],
-    ["a password", ["http://me:my-password@127.0.0.1"], "URL must hold no user"],
+    ["a password", ["http://me:my-password@127.0.0.1"], "URL must not contain a user"],
     ["two URLs", ["http://127.0.0.1", "http://127.0.0.2"], "one URL"],
     ["an unknown option", ["http://127.0.0.1", "--url", "x"], "--url"],
     ["too many sockets", ["http://127.0.0.1", "--subscribers", "25001"], "from 1 to 25000"],
@@ -175,8 +175,8 @@ describe("hexpush bench", () => {
       expect([code, stdout]).toEqual([2, ""]);
       expect(stderr).toContain(
         `is not this machine, and this command opens 100 sockets at ${url}, joins them to 1 ` +
-          "channel, and makes at most 10,000 pushes in at most 10 s, as fast as they are taken, " +
-          "16 in flight: do so to a server of your own only, with --yes\n",
+          "channel, and makes at most 10,000 pushes in at most 10 s, as fast as the server accepts them, " +
+          "16 in flight: use --yes if it is your own server\n",
       );
     },
   );

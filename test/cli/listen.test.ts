@@ -85,7 +85,7 @@ describe("hexpush listen", () => {
     });
     expect([code, stderr]).toEqual([
       1,
-      expect.stringMatching(/hexpush: 0.3 s are over, and 0 of 5 messages came\n$/),
+      expect.stringMatching(/hexpush: timeout after 0.3 s: received 0 of 5 messages\n$/),
     ]);
   });
 
@@ -121,7 +121,7 @@ describe("hexpush listen, when the connection ends", () => {
     const { code, stderr } = await hexpush(["listen", "news", "--url", gone]);
     expect([code, stderr]).toEqual([
       1,
-      `hexpush: cannot connect to ${new URL(gone).host}: nothing listens there\n`,
+      `hexpush: cannot connect to ${new URL(gone).host}: connection refused\n`,
     ]);
   });
 
@@ -194,10 +194,7 @@ describe("hexpush listen, when the connection ends", () => {
       socket.send(JSON.stringify([frame[0], frame[1], frame[2], "phx_close", {}]));
     });
     const run = await hexpush(["listen", "news", "--url", address]);
-    expect([run.code, run.stderr]).toEqual([
-      1,
-      "joined news\nhexpush: the server has closed news\n",
-    ]);
+    expect([run.code, run.stderr]).toEqual([1, "joined news\nhexpush: the server closed news\n"]);
   });
 
   it("goes on from the newest id that it has seen, and says what was missed", async () => {
@@ -217,7 +214,7 @@ describe("hexpush listen, when the connection ends", () => {
     ]);
     expect(program.notices.items).toEqual([
       "joined news",
-      expect.stringMatching(/^connection lost \(it was cut\)/),
+      expect.stringMatching(/^connection lost \(no close frame\)/),
       "joined news",
       "news: some messages were missed",
     ]);
@@ -237,7 +234,7 @@ describe("hexpush listen, when the connection ends", () => {
     expect(run).toEqual({
       code: 1,
       stdout: "",
-      stderr: "joined news\nhexpush: the server sends what is no frame of Phoenix Channels\n",
+      stderr: "joined news\nhexpush: the server sent an invalid Phoenix Channels frame\n",
     });
   });
 });

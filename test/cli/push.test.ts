@@ -89,7 +89,7 @@ describe("hexpush push", () => {
     [
       "an address with a password",
       ["news", "note", "1", "--url", "http://me:my-password@127.0.0.1"],
-      "--url must hold no user",
+      "--url must not contain a user",
     ],
     ["a key for no header", ["news", "note", "1", "--key", "my-password\n"], "--key must be"],
   ])("is a usage error with %s, which shows neither data nor secret", async (_, args, reason) => {
@@ -138,7 +138,7 @@ describe("hexpush push", () => {
     const address = await httpServer(() => {});
     const gone = address.replace("127.0.0.1", "127.0.0.2");
     const { code, stderr } = await hexpush(["push", "news", "note", "1", "--url", gone]);
-    expect([code, stderr]).toEqual([1, `hexpush: cannot push to ${gone}: nothing listens there\n`]);
+    expect([code, stderr]).toEqual([1, `hexpush: cannot push to ${gone}: connection refused\n`]);
   });
 
   it("exits with 1 after --timeout, and says that it does not know", async () => {

@@ -92,7 +92,7 @@ describe("hexpush serve", () => {
   });
 
   it.each<[Record<string, string>, RegExp]>([
-    [{ HEXPUSH_KEY: "wonderland" }, /HEXPUSH_KEY is what hexpush push sends/],
+    [{ HEXPUSH_KEY: "wonderland" }, /HEXPUSH_KEY is the key that hexpush push sends/],
     [{ HEXPUSH_LOG_LEVEL: "loud" }, /HEXPUSH_LOG_LEVEL must be one of/],
     [{ HEXPUSH_API_KEYS: "sha256:short" }, /HEXPUSH_API_KEYS: key 1: "sha256:" must be followed/],
     [

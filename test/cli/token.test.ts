@@ -111,10 +111,13 @@ describe("hexpush token", () => {
   it.each<[string, string[]]>([
     ["--sub is needed", ["--channels", "*"]],
     ["--channels or --push is needed", ["--sub", "ann"]],
-    ["--channels holds an empty pattern", ["--sub", "ann", "--channels", "a,"]],
+    ["--channels contains an empty pattern", ["--sub", "ann", "--channels", "a,"]],
     ["--expires must be", ["--sub", "ann", "--channels", "*", "--expires", "1h"]],
     ["--claims must be a JSON object", ["--sub", "ann", "--channels", "*", "--claims", "[]"]],
-    ['--claims must not hold "sub"', ["--sub", "a", "--channels", "*", "--claims", '{"sub":"b"}']],
+    [
+      '--claims must not contain "sub"',
+      ["--sub", "a", "--channels", "*", "--claims", '{"sub":"b"}'],
+    ],
     ["--secret", ["--sub", "ann", "--channels", "*", "--secret", SECRET]],
   ])("is a usage error: %s", async (reason, args) => {
     const { code, stdout, stderr } = await hexpush(["token", ...args], { env });

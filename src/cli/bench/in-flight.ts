@@ -5,35 +5,35 @@ export interface OpenPush {
   /** By `performance.now()`. */
   readonly beganAt: number;
   readonly slot: number;
-  /** Subscribers that have not got it. */
+  /** Number of subscribers that have not received it. */
   missing: number;
   state: "unanswered" | "accepted" | "not accepted";
-  /** In which place the channel's first receiver got it; undefined before. */
+  /** Its position in the order of the channel's first receivers; undefined before it arrives. */
   position: number | undefined;
 }
 
 /**
- * The pushes whose answer is awaited, or that have not arrived at everybody, and the account of
- * who has got which. Its memory is subscribers × window × 4 bytes, however many pushes there are.
+ * The pushes that are not answered or not fully delivered, and which subscriber has received which.
+ * It takes subscribers × window × 4 bytes, independent of the number of pushes.
  */
 export class InFlight {
-  /** Messages that came to a subscriber once more. */
+  /** Messages that a subscriber received again. */
   doubled = 0;
-  /** Messages that came to a subscriber behind one that another subscriber had got later. */
+  /** Messages that a subscriber received after one that another subscriber received later. */
   outOfOrder = 0;
-  /** Messages that nobody has pushed here. */
+  /** Messages that this run did not push. */
   foreign = 0;
   readonly #window: number;
   readonly #open = new Map<number, OpenPush>();
   readonly #freeSlots: number[];
-  /** By subscriber × window + slot: the newest sequence number that it has got in the slot. */
+  /** By subscriber × window + slot: the newest sequence number received in the slot. */
   readonly #got: Int32Array;
-  /** By subscriber: the highest position that it has got. */
+  /** By subscriber: the highest position received. */
   readonly #reached: Int32Array;
   /** By channel: how many pushes have begun to arrive. */
   readonly #arriving: Int32Array;
   #next = FIRST_SEQUENCE;
-  /** Pushes of which something is still to come. */
+  /** Pushes whose answer or deliveries are not complete. */
   #awaited = 0;
 
   constructor(window: number, subscribers: number, channels: number) {
@@ -48,7 +48,7 @@ export class InFlight {
     return this.#freeSlots.length > 0;
   }
 
-  /** Whether nothing more is to come. */
+  /** Whether no answer and no delivery is outstanding. */
   get isSettled(): boolean {
     return this.#awaited === 0;
   }
@@ -64,7 +64,7 @@ export class InFlight {
     return sum;
   }
 
-  /** Only where there is room. @returns its sequence number */
+  /** @returns the push's sequence number. @throws {Error} unless `hasRoom`. */
   begin(channel: number, receivers: number, beganAt: number): number {
     const slot = this.#freeSlots.pop();
     if (slot === undefined) throw new Error("no room in the window");
@@ -76,7 +76,7 @@ export class InFlight {
     return sequence;
   }
 
-  /** One that was not accepted keeps its place: nobody knows for certain that it does not arrive. */
+  /** A push that was not accepted keeps its slot, because it may arrive all the same. */
   answered(sequence: number, isAccepted: boolean): OpenPush | undefined {
     const push = this.#open.get(sequence);
     if (push === undefined) return undefined;
@@ -86,7 +86,7 @@ export class InFlight {
     return push;
   }
 
-  /** @returns undefined where this is no message that was due. */
+  /** @returns undefined if the message was not expected. */
   arrived(subscriber: number, channel: number, sequence: number): OpenPush | undefined {
     const push = this.#open.get(sequence);
     if (push?.channel !== channel) {

@@ -4,17 +4,17 @@ import type { BenchPlan } from "./plan.js";
 import type { Poster } from "./poster.js";
 import type { Subscribers } from "./subscribers.js";
 
-/** How often a run looks whether anything comes, in milliseconds. */
+/** How often a run checks for progress, in milliseconds. */
 const WATCH_MS = 50;
 
 export interface Limits {
   readonly pushes: number;
   readonly seconds: number;
-  /** Pushes a second; undefined for as many as the window lets out. */
+  /** Pushes per second; undefined for as many as the window allows. */
   readonly rate: number | undefined;
 }
 
-/** What was measured. */
+/** The measurements of a run. */
 export class Figures {
   sent = 0;
   accepted = 0;
@@ -25,15 +25,15 @@ export class Figures {
   readonly latency: RecordableHistogram = createHistogram();
   /** From a push to its answer, in microseconds. */
   readonly answers: RecordableHistogram = createHistogram();
-  /** This process' CPU time, as a part of one CPU's. */
+  /** CPU time of this process, as a fraction of one CPU. */
   cpu = 0;
-  /** For which part of the time this process had something to do. */
+  /** Fraction of the time in which the event loop was not idle. */
   busy = 0;
 }
 
-/** Pushes and waits; the first thing that goes wrong ends the pushing. */
+/** Pushes and waits for the deliveries. The first failure ends the pushing. */
 export class Load {
-  /** What ended it; undefined where nothing went wrong. */
+  /** The failure that ended it; undefined if there was none. */
   fault: string | undefined;
   readonly inFlight: InFlight;
   readonly #plan: BenchPlan;
@@ -43,7 +43,7 @@ export class Load {
   #limits: Limits = { pushes: 0, seconds: 0, rate: undefined };
   #begin = 0;
   #lastProgress = 0;
-  /** No push goes out any more, in this run or a later one. */
+  /** No more pushes are sent, in this run or a later one. */
   #isStopped = false;
   /** This run's time is over. */
   #isOver = true;
@@ -60,7 +60,7 @@ export class Load {
     this.inFlight = new InFlight(plan.inFlight, plan.subscribers, plan.channels.length);
   }
 
-  /** Resolves once everything has arrived, or nothing has come for as long as the plan's patience. */
+  /** Resolves once everything has arrived, or nothing has arrived for the plan's `patienceMs`. */
   async run(limits: Limits): Promise<Figures> {
     const figures = new Figures();
     this.#figures = figures;
@@ -93,7 +93,7 @@ export class Load {
     return figures;
   }
 
-  /** What is under way is still awaited. */
+  /** Sends no more pushes; deliveries in flight are still awaited. */
   stop(fault?: string): void {
     this.fault ??= fault;
     this.#isStopped = true;
@@ -107,10 +107,10 @@ export class Load {
     this.#progress(this.#figures.latency, push);
   }
 
-  /** A socket has ended. @param areAll whether that was the last one. */
+  /** A socket was closed. @param areAll whether it was the last one. */
   gone(why: string, areAll: boolean): void {
     this.#allGone = areAll;
-    this.stop(`a socket has ended: ${why}`);
+    this.stop(`a socket was closed: ${why}`);
   }
 
   get #isPushing(): boolean {
@@ -132,14 +132,14 @@ export class Load {
         this.#isBehind = rate !== undefined;
         return;
       }
-      // A push that had to wait for others is as late as it is, and not as late as it looks.
+      // If the window was full, the latency counts from when the push was due.
       this.#push(this.#isBehind ? due : now);
     }
   }
 
   #push(beganAt: number): void {
     const channel = this.#figures.sent++ % this.#plan.channels.length;
-    // Silence begins where something is awaited.
+    // The time without progress counts only while something is awaited.
     if (this.inFlight.isSettled) this.#lastProgress = beganAt;
     const sequence = this.inFlight.begin(channel, this.#subscribers.of(channel), beganAt);
     this.#poster.push(channel, sequence, (fault) => {
@@ -156,7 +156,7 @@ export class Load {
   #progress(histogram: RecordableHistogram, push: OpenPush): void {
     const now = performance.now();
     this.#lastProgress = now;
-    // It takes no 0.
+    // The histogram does not accept 0.
     histogram.record(Math.max(1, Math.round((now - push.beganAt) * 1000)));
     if (push.missing > 0 || push.state === "unanswered") return;
     this.#pump();
@@ -169,11 +169,11 @@ export class Load {
     if (isSettled || (this.#allGone && this.inFlight.unanswered === 0)) this.#onEnd?.();
   }
 
-  /** Also ends the waiting for a push that has no room, since nothing becomes free. */
+  /** Also ends the wait for room in the window, because none becomes free. */
   #endInSilence(): void {
     if (performance.now() - this.#lastProgress < this.#plan.patienceMs) return;
     if (this.inFlight.isSettled) return;
-    this.stop(`nothing has come for ${this.#plan.patienceMs / 1000} s`);
+    this.stop(`nothing arrived for ${this.#plan.patienceMs / 1000} s`);
     this.#onEnd?.();
   }
 }

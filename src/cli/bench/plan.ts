@@ -1,6 +1,6 @@
-/** What one run of `hexpush bench` does; every number lies within its limits. */
+/** One run of `hexpush bench`; all numbers are within their limits. */
 export interface BenchPlan {
-  /** `http://host:port`, perhaps with a path, without a slash at its end. */
+  /** `http://host:port` and an optional path, without a slash at its end. */
   readonly url: string;
   /** `ws://host:port/push_socket/websocket?vsn=2.0.0` and the parameters of the connect. */
   readonly socketUrl: string;
@@ -10,16 +10,16 @@ export interface BenchPlan {
   /** One socket each, spread evenly over the channels. */
   readonly subscribers: number;
   readonly channels: readonly string[];
-  /** The run ends after so many, or after `seconds`, whichever comes first. */
+  /** The run ends after this many pushes, or after `seconds`, whichever comes first. */
   readonly pushes: number;
   readonly seconds: number;
-  /** Pushes a second; undefined where each goes out as soon as there is room in the window. */
+  /** Pushes per second; if undefined, each is sent as soon as there is room in the window. */
   readonly rate: number | undefined;
-  /** Pushes that are not answered yet, or have not arrived at everybody. */
+  /** Size of the window: maximum number of pushes not answered or not fully delivered. */
   readonly inFlight: number;
-  /** Of the JSON that each push carries. */
+  /** Size of the JSON in each push. */
   readonly dataBytes: number;
-  /** How long a run waits while nothing at all comes, in milliseconds. */
+  /** How long a run waits without any progress, in milliseconds. */
   readonly patienceMs: number;
 }
 
@@ -29,16 +29,16 @@ export const SEQUENCE_DIGITS = 8;
 
 export const EVENT = "bench";
 
-/** What stands before the sequence number in a push's data. */
+/** The text before the sequence number in a push's data. */
 export const DATA_HEAD = '{"n":';
 const PAD_HEAD = ',"pad":"';
 const DATA_TAIL = '"}';
 
-/** The shortest data that carries a sequence number. */
+/** Minimum size of data with a sequence number. */
 export const DATA_BYTES_MIN =
   DATA_HEAD.length + SEQUENCE_DIGITS + PAD_HEAD.length + DATA_TAIL.length;
 
-/** What stands behind the sequence number in data of so many bytes. */
+/** The text after the sequence number, for data of `bytes` bytes. */
 export function dataTail(bytes: number): string {
   return `${PAD_HEAD}${"x".repeat(bytes - DATA_BYTES_MIN)}${DATA_TAIL}`;
 }

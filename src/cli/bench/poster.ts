@@ -4,10 +4,10 @@ import { objectOf, refusal } from "../push.js";
 import { networkFault } from "../terminal.js";
 import { type BenchPlan, DATA_HEAD, dataTail, EVENT } from "./plan.js";
 
-/** Of a refusal's body, in characters. */
+/** Maximum size of a refusal's body, in characters. */
 const REFUSAL_MAX = 4096;
 
-/** Pushes over as many keep-alive connections as there are pushes without an answer. */
+/** Pushes over keep-alive connections, one for each push that waits for its answer. */
 export class Poster {
   readonly #post: (length: number) => ClientRequest;
   readonly #agent: HttpAgent;
@@ -24,7 +24,7 @@ export class Poster {
     const options = {
       agent,
       method: "POST",
-      // An IPv6 address without its brackets.
+      // Without the brackets of an IPv6 address.
       hostname: target.hostname.replace(/^\[|\]$/g, ""),
       port: target.port,
       path: target.pathname,
@@ -40,14 +40,14 @@ export class Poster {
     this.#tail = `${dataTail(dataBytes)}}`;
   }
 
-  /** @param onAnswer is called once, with what went wrong, unless the push was accepted */
+  /** @param onAnswer called once; `fault` is undefined if the push was accepted */
   push(channel: number, sequence: number, onAnswer: (fault: string | undefined) => void): void {
     const body = `${this.#heads[channel]}${sequence}${this.#tail}`;
-    // All of it is ASCII.
+    // The body is ASCII, so its length is its size in bytes.
     const post = this.#post(body.length);
     post.on("error", (error) => this.#failed(error, onAnswer));
     post.on("response", (response) => {
-      // Beside the request's own: a connection that breaks within the answer.
+      // A connection that breaks within the answer does not emit the request's error.
       response.on("error", (error) => this.#failed(error, onAnswer));
       if (response.statusCode !== 200) {
         readRefusal(response, onAnswer);
@@ -59,7 +59,7 @@ export class Poster {
     post.end(body);
   }
 
-  /** Nothing is reported any more. */
+  /** Closes the connections. Their errors are no longer reported. */
   close(): void {
     this.#isClosed = true;
     this.#agent.destroy();

@@ -3,17 +3,18 @@ import { printable } from "../terminal.js";
 import type { BenchPlan } from "./plan.js";
 import type { Result } from "./run.js";
 
-/** From here on this process is the reason for what was measured. */
+/** If this process is busier, it limits the measurements. */
 const BUSY_MAX = 0.8;
-/** In less time hardly anything but this program's own start is seen. */
+/** Shorter phases mostly measure this program's own start. */
 const TELLING_SECONDS = 0.5;
 
 const PERCENTILES = [50, 95, 99] as const;
 
-/** One line, for before the first connection. */
+/** What the run will do, in one line. */
 export function intentOf(plan: BenchPlan): string {
   const { url, subscribers, channels, pushes, seconds, rate, inFlight } = plan;
-  const pace = rate === undefined ? "as fast as they are taken" : `${figure(rate)} a second`;
+  const pace =
+    rate === undefined ? "as fast as the server accepts them" : `${figure(rate)} per second`;
   return (
     `opens ${count(subscribers, "socket")} at ${printable(url)}, joins them to ` +
     `${count(channels.length, "channel")}, and makes at most ${count(pushes, "push", "es")} in at ` +
@@ -29,16 +30,16 @@ export function warningsOf({ figures, joined, plan }: Result): string[] {
   ];
   if (phases.length > 0) {
     warnings.push(
-      `this program itself was busy for ${phases.join(" and ")}: it, or what else uses its CPU, ` +
-        "was the bottleneck, and the server may do more than these figures say",
+      `this program itself was busy for ${phases.join(" and ")}: it, or another process on its CPU, ` +
+        "was the bottleneck; the server may be faster than these figures",
     );
   }
   const { rate } = plan;
   const reached = perSecond(figures.sent, figures.seconds);
   if (rate !== undefined && figures.seconds > TELLING_SECONDS && reached < rate * 0.95) {
     warnings.push(
-      `${figure(rate)} pushes a second were asked for, and ${figure(reached)} went out: the ` +
-        "window was full; latencies count from when a push was due",
+      `requested ${figure(rate)} pushes per second, reached ${figure(reached)}: the window was full; ` +
+        "latencies count from when a push was due",
     );
   }
   return warnings;
@@ -53,7 +54,7 @@ export function table({ figures, joined, lost, doubled, outOfOrder }: Result): s
   ];
   const heads = ["ms", ...PERCENTILES.map((percentile) => `p${percentile}`), "max"];
   return `${[
-    row(["", "a second", "number", "seconds"]),
+    row(["", "per second", "number", "seconds"]),
     ...rates.map(([name, number, time]) =>
       row([name, figure(perSecond(number, time)), figure(number), time.toFixed(2)]),
     ),
@@ -67,7 +68,7 @@ export function table({ figures, joined, lost, doubled, outOfOrder }: Result): s
   ].join("\n")}\n`;
 }
 
-/** Rates by the second, latencies in milliseconds, parts of 1. */
+/** Rates are per second, latencies in milliseconds, `cpu` and `busy` fractions of 1. */
 export function asJson(result: Result): string {
   const { plan, joined, figures, lost, doubled, outOfOrder, isInterrupted, faults } = result;
   const { url, subscribers, channels, pushes, seconds, rate, inFlight, dataBytes } = plan;
@@ -109,7 +110,7 @@ function rateOf(number: number, seconds: number) {
   };
 }
 
-/** null where nothing was measured. */
+/** null if nothing was measured. */
 function percentiles(histogram: RecordableHistogram) {
   if (histogram.count === 0) return null;
   const values = PERCENTILES.map((p) => [`p${p}`, histogram.percentile(p) / 1000]);

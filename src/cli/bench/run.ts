@@ -6,12 +6,12 @@ import { type BenchPlan, EVENT } from "./plan.js";
 import { Poster } from "./poster.js";
 import { Subscribers } from "./subscribers.js";
 
-/** Before what is measured, so that neither side is measured cold; and at most so long. */
+/** The warm-up before the measurement, so that neither side is cold. */
 const WARM_UP_PUSHES = 200;
 const WARM_UP_SECONDS = 1;
-/** Of all pushes that are asked for, the warm-up is at most this part. */
+/** The warm-up makes at most one in this many of the requested pushes. */
 const WARM_UP_PART = 10;
-/** For the answer to the push that is tried beforehand, in seconds. */
+/** Maximum time for the answer to the trial push, in seconds. */
 const TRIAL_SECONDS = 10;
 
 export interface Result {
@@ -21,19 +21,19 @@ export interface Result {
   readonly lost: number;
   readonly doubled: number;
   readonly outOfOrder: number;
-  /** Stopped before its end, by whoever started it. */
+  /** Whether `stopped` ended it early. */
   readonly isInterrupted: boolean;
-  /** What went wrong; empty where all arrived. */
+  /** The failures; empty if everything arrived. */
   readonly faults: readonly string[];
 }
 
 /**
- * Loads a server as the plan says. Each wait in it is bounded: 10 s for a first answer, 60 s for
- * the sockets, the plan's time for the pushes, and its patience where nothing comes any more.
+ * Loads a server according to the plan. Each wait is bounded: 10 s for the first answer, 60 s for the
+ * sockets, `seconds` for the pushes, and `patienceMs` without any progress.
  *
- * @param stopped ends it early; what was measured until then is the result
- * @throws {CommandError} where no load comes about at all: the server refuses a first push or
- *   cannot be reached, or the open-file limit is too low.
+ * @param stopped ends it early; the result then has the measurements so far
+ * @throws {CommandError} if the run cannot start: the server refuses the first push or cannot be
+ *   reached, or the open-file limit is too low.
  */
 export async function runBench(plan: BenchPlan, stopped: AbortSignal): Promise<Result> {
   checkOpenFiles(plan);
@@ -81,7 +81,7 @@ async function loadWarm(load: Load, { pushes, seconds, rate }: BenchPlan): Promi
   return load.run({ pushes, seconds, rate });
 }
 
-/** Asks, and delivers nothing: before a thousand sockets are opened for a push that is refused. */
+/** A dry run of a push, so that no sockets are opened if pushes are refused. */
 async function tryPush({ url, headers, channels }: BenchPlan): Promise<void> {
   const target = new URL(`${url}/api/push?dry_run=true`);
   const body = JSON.stringify({ channel: channels[0], event: EVENT, data: null });
@@ -89,22 +89,22 @@ async function tryPush({ url, headers, channels }: BenchPlan): Promise<void> {
   if (!answer.ok) {
     const hint =
       answer.status === 401 || answer.status === 403
-        ? `; a push to ${channels[0]} needs a key of the server's: --key or HEXPUSH_KEY`
+        ? `; a push to ${channels[0]} needs an API key of the server: --key or HEXPUSH_KEY`
         : "";
     throw new CommandError(`${refusal(answer)}${hint}`);
   }
-  if (answer.json === undefined) throw new CommandError("the answer is not one of hexpush");
+  if (answer.json === undefined) throw new CommandError("the answer is not from hexpush");
 }
 
 function faultsOf({ fault, inFlight }: Load, gone: number): string[] {
   const { unanswered, missing, doubled, outOfOrder, foreign } = inFlight;
   const faults: [count: number, text: string][] = [
-    [gone, "sockets have ended"],
+    [gone, "sockets were closed"],
     [unanswered, "pushes were not answered"],
     [missing, "messages were lost"],
-    [doubled, "messages came twice"],
-    [outOfOrder, "messages came out of order"],
-    [foreign, "messages came that were not pushed here"],
+    [doubled, "messages arrived twice"],
+    [outOfOrder, "messages arrived out of order"],
+    [foreign, "messages arrived that this run did not push"],
   ];
   return [
     ...(fault === undefined ? [] : [fault]),

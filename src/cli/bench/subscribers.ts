@@ -4,30 +4,30 @@ import type { Received } from "../phoenix-frames.js";
 import { CommandError } from "../usage-error.js";
 import { type BenchPlan, DATA_HEAD, SEQUENCE_DIGITS } from "./plan.js";
 
-/** Few enough that a server which admits them at a rate makes none of them wait for long. */
+/** Few enough that a server with a connect rate does not make any of them wait for long. */
 const CONNECTS_AT_ONCE = 100;
-/** For all of them together, in milliseconds. */
-const CONNECT_PATIENCE_MS = 60_000;
-/** The server gives up after 45 s of silence. */
+/** Maximum time to connect all sockets, in milliseconds. */
+const CONNECT_TIMEOUT_MS = 60_000;
+/** The server closes a socket after 45 s of silence. */
 const HEARTBEAT_MS = 30_000;
 
 const DIGIT_0 = 0x30;
 const DIGIT_9 = 0x39;
 
 export interface SubscriberEvents {
-  /** @param sequence NaN where the message carries none. */
+  /** @param sequence NaN if the message has none */
   arrived(subscriber: number, channel: number, sequence: number): void;
-  /** A joined socket has ended. */
+  /** A joined socket was closed. */
   gone(why: string): void;
 }
 
 /** The sockets, each joined to one channel. */
 export class Subscribers {
-  /** How many have been joined. */
+  /** Number of joined sockets. */
   joined = 0;
   /** How long it took to connect and join them, in seconds. */
   seconds = 0;
-  /** For which part of that time this process had something to do. */
+  /** Fraction of that time in which the event loop was not idle. */
   busy = 0;
   readonly #plan: BenchPlan;
   readonly #events: SubscriberEvents;
@@ -43,16 +43,16 @@ export class Subscribers {
     );
   }
 
-  /** How many of them are joined to a channel, by its place in the plan. */
+  /** Number of subscribers of a channel, given the channel's index in the plan. */
   of(channel: number): number {
     const { subscribers, channels } = this.#plan;
     return Math.floor((subscribers - 1 - channel) / channels.length) + 1;
   }
 
   /**
-   * Connects and joins all; less of them where `stopped` comes first.
+   * Connects and joins all sockets; fewer if `stopped` aborts first.
    *
-   * @throws {CommandError} with the first one's reason that cannot, or when it takes too long.
+   * @throws {CommandError} with the reason of the first socket that fails, or on a timeout.
    */
   async open(stopped: AbortSignal): Promise<void> {
     const begin = performance.now();
@@ -60,12 +60,12 @@ export class Subscribers {
     let timer: NodeJS.Timeout | undefined;
     const halt = new Promise<void>((resolve, reject) => {
       stopped.addEventListener("abort", () => resolve());
-      const late = `after ${CONNECT_PATIENCE_MS / 1000} s not all sockets are joined`;
-      timer = setTimeout(() => reject(new CommandError(late)), CONNECT_PATIENCE_MS);
+      const late = `not all sockets joined within ${CONNECT_TIMEOUT_MS / 1000} s`;
+      timer = setTimeout(() => reject(new CommandError(late)), CONNECT_TIMEOUT_MS);
     });
     try {
-      const lanes = Array.from({ length: CONNECTS_AT_ONCE }, () => this.#openInTurn(stopped));
-      await Promise.race([Promise.all(lanes), halt]);
+      const workers = Array.from({ length: CONNECTS_AT_ONCE }, () => this.#openInTurn(stopped));
+      await Promise.race([Promise.all(workers), halt]);
     } finally {
       clearTimeout(timer);
       this.seconds = (performance.now() - begin) / 1000;
@@ -73,7 +73,7 @@ export class Subscribers {
     }
   }
 
-  /** Says goodbye; nothing is reported any more. */
+  /** Closes all sockets. No event is reported afterwards. */
   close(): void {
     this.#isOver = true;
     for (const connection of this.#connections) connection.close();
@@ -101,7 +101,7 @@ export class Subscribers {
           resolve();
         },
         take: (bytes) => this.#take(bytes, subscriber, channel),
-        // A message of ours that a policy or another server has written in another way.
+        // `take` did not recognize the message: a policy or another server serialized it differently.
         onMessage: (message) => {
           this.#events.arrived(subscriber, channel, sequenceOf(message));
         },
@@ -114,7 +114,7 @@ export class Subscribers {
     });
   }
 
-  /** The sequence number out of the bytes: to parse each message would cost ten times as much. */
+  /** Reads the sequence number from the bytes: parsing each message would cost ten times as much. */
   #take(bytes: Buffer, subscriber: number, channel: number): boolean {
     const prefix = this.#prefixes[channel] as Buffer;
     const end = prefix.length + SEQUENCE_DIGITS;
@@ -138,6 +138,6 @@ function sequenceOf({ data }: Received): number {
 
 function refusedSocket({ why, isFinal, wasOpen }: ConnectionEnd): CommandError {
   const what = wasOpen ? "" : "cannot connect: ";
-  const hint = isFinal ? "; where the server wants a token: --token or HEXPUSH_TOKEN" : "";
+  const hint = isFinal ? "; if the server requires a token, set --token or HEXPUSH_TOKEN" : "";
   return new CommandError(`${what}${why}${hint}`);
 }
