@@ -12,7 +12,7 @@ export class Bindings {
     return this.#byEvent.size === 0;
   }
 
-  /** @returns what takes this binding away again, and no other of the same function */
+  /** @returns a function that removes this binding, and no other binding of the same function */
   add(event: string, fn: Listener): () => void {
     const binding = { fn };
     this.#byEvent.set(event, [...this.#of(event), binding]);
@@ -40,7 +40,7 @@ export class Bindings {
   }
 }
 
-/** Runs a function of the application's: what it throws surfaces, and stops nobody else. */
+/** Calls a function of the application. An error is rethrown later, so that other functions run. */
 export function runApart(fn: Listener | undefined, ...args: unknown[]): void {
   try {
     (fn as ((...args: unknown[]) => void) | undefined)?.(...args);

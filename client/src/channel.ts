@@ -8,17 +8,17 @@ import {
   type SubscribeOptions,
 } from "./types.js";
 
-/** A channel that the application listens to: where it stands, and who is told. */
+/** A channel that the application listens to: its state, position and bindings. */
 export class Channel {
   readonly name: string;
   readonly bindings = new Bindings();
   readonly lifecycle = new Bindings();
   readonly #params: Readonly<Record<string, unknown>>;
   #position: Position | undefined;
-  /** Whether there is something behind which to go on. */
+  /** Whether there is an earlier join or a position to resume from. */
   #hasBegun: boolean;
   state: ChannelState = "joining";
-  /** How many joins in a row have failed. */
+  /** Number of consecutive failed joins. */
   #failures = 0;
   // Private, so that the package's types need neither the types of a page nor those of Node.
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -30,13 +30,13 @@ export class Channel {
     this.#hasBegun = lastEventId !== undefined;
   }
 
-  /** What the next join is sent with. */
+  /** The payload of the next join. */
   get joinParams(): Readonly<Record<string, unknown>> {
     const position = this.#position;
     return position === undefined ? this.#params : { ...this.#params, last_event_id: position };
   }
 
-  /** The connection is gone; what was denied is asked for again with the next one. */
+  /** The connection was lost. The next connection joins again, even if the channel was denied. */
   pause(): void {
     this.cancelRetry();
     if (this.state !== "closed") this.state = "joining";
@@ -47,7 +47,7 @@ export class Channel {
     this.state = "closed";
   }
 
-  /** @param delayMs the delay before a join, given how many in a row have failed */
+  /** @param delayMs the delay before a join, given the number of consecutive failures */
   retryLater(delayMs: (failures: number) => number, join: () => void): void {
     this.cancelRetry();
     this.#retryTimer = setTimeout(join, delayMs(this.#failures));
@@ -60,7 +60,7 @@ export class Channel {
   joined({ id, recovered: resumed, ...response }: JoinResponse): void {
     const recovered = resumed === true && this.#hasBegun;
     const isBack = this.#hasBegun;
-    // Where messages follow that were missed, the position stays behind them until they are here.
+    // If missed messages follow, the position advances only as they arrive.
     if (!recovered) this.#position = id ?? undefined;
     this.#hasBegun = true;
     this.#failures = 0;
@@ -87,12 +87,12 @@ export class Channel {
   }
 
   receive({ event, data, id }: Message): void {
-    // What comes before the answer to a join belongs to an earlier one, and the position that the
-    // answer names is behind it.
+    // A message before the answer to a join belongs to an earlier join; the position in the answer
+    // already includes it.
     if (this.state !== "joined") return;
     this.#position = id ?? this.#position;
     this.bindings.run(event, data, event);
-    // An event of this name has had its functions called.
+    // The functions of an event named "*" have been called above.
     if (event !== "*") this.bindings.run("*", data, event);
   }
 

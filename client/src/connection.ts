@@ -8,11 +8,11 @@ import type { Close, Transport, TransportEvents } from "./transport.js";
 import { Transports } from "./transports.js";
 import { type Disconnect, HexpushError, type HexpushOptions, type TransportKind } from "./types.js";
 
-/** Channels that are subscribed together share one stream. */
+/** Time to collect subscribed channels, so that they share one stream. */
 const REGROUP_MS = 10;
-/** Before a join that was denied or dropped is tried again. */
+/** Delays before a denied or dropped join is tried again. */
 const REJOIN_BOUNDS = { minMs: 2_000, maxMs: 60_000 };
-/** Longer ones end at once (a signed 32-bit integer). */
+/** Maximum delay of a timer (a signed 32-bit integer); longer ones would fire at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
 type Timer = ReturnType<typeof setTimeout>;
@@ -24,9 +24,8 @@ export interface ConnectionEvents {
 }
 
 /**
- * Keeps one connection up: attempts and their delays, the change between transports, new tokens,
- * and the joins of each connection. At most one is live; beside it there may be one that opens and
- * takes its place.
+ * Keeps one connection up: attempts and their delays, changes between transports, new tokens, and the
+ * joins of each connection. At most one connection is live; another may be opening to replace it.
  */
 export class Connection {
   readonly #options: HexpushOptions;
@@ -37,18 +36,18 @@ export class Connection {
   readonly #retries: Retries;
   readonly #channels = new Map<string, Channel>();
   readonly #cursor = new Cursor();
-  /** The channels of the latest stream of events. */
+  /** The channels of the latest event stream. */
   #streamed: ReadonlySet<Channel> = new Set();
   #isWanted = false;
   /** The page is frozen. */
   #isAsleep = false;
-  /** The network has changed since the stream of events was opened. */
+  /** The network has changed since the event stream was opened. */
   #isDoubtful = false;
   #isConnected = false;
   #live: Transport | undefined;
   #grant: Grant | undefined;
   #opening: Transport | undefined;
-  /** Of the latest attempt; earlier ones that still wait for a token are dropped. */
+  /** Number of the latest attempt; earlier ones that still wait for a token are dropped. */
   #attempt = 0;
   #isStarting = false;
   #retryTimer: Timer | undefined;
@@ -107,7 +106,7 @@ export class Connection {
     await this.#live?.leave(channel.name);
   }
 
-  /** @param isRefresh a live connection goes on until another token has opened the next one */
+  /** @param isRefresh the live connection stays until the next one has opened with a new token */
   async #start(
     kind = this.#transports.next(this.#channels.size),
     isRefresh = false,
@@ -121,7 +120,7 @@ export class Connection {
     if (kind === undefined) return;
     const grant = await this.#credentials.get().catch((error: unknown) => {
       const cause = error instanceof Error ? error : undefined;
-      return new HexpushError("credentials", "no token or parameters could be had", cause);
+      return new HexpushError("credentials", "cannot get the token or the parameters", cause);
     });
     if (attempt !== this.#attempt) return;
     this.#isStarting = false;
@@ -137,7 +136,7 @@ export class Connection {
 
   #open(kind: TransportKind, grant: Grant, isRefresh: boolean): void {
     if (kind === "sse") {
-      // Two streams of one channel would bring its messages twice.
+      // Two streams of one channel would deliver its messages twice.
       void this.#live?.close();
       this.#live = undefined;
       this.#streamed = new Set(this.#channels.values());
@@ -156,7 +155,8 @@ export class Connection {
   }
 
   #opened(transport: Transport, grant: Grant): void {
-    // Its successor joins from where it has come to; what it still brings is among what is missed.
+    // The new connection resumes from the current position, so it gets the messages that the old one
+    // has not delivered yet.
     void this.#live?.close();
     this.#opening = undefined;
     this.#live = transport;
@@ -182,7 +182,7 @@ export class Connection {
     else this.#opening = undefined;
     if (!wasLive && !isOffline()) this.#transports.failed(transport.kind);
     if (this.#live !== undefined) {
-      // The other one goes on: a new token did not open a connection, or WebSockets stay blocked.
+      // The live connection stays: a new token did not open another, or WebSockets are still blocked.
       if (this.#live.kind === transport.kind) this.#retry(close, isRefresh);
       else if (this.#isDoubtful) void this.#start("sse");
       else this.#upgradeLater();
@@ -198,10 +198,13 @@ export class Connection {
     else if (close.code !== 1000 && close.code !== 1001 && close.code !== 1012) {
       const what = wasLive ? "closed" : "connect";
       this.#events.failed(
-        new HexpushError(what, `connection ${wasLive ? "lost" : "failed"}: ${said(close)}`),
+        new HexpushError(
+          what,
+          `connection ${wasLive ? "lost" : "failed"}: ${describeClose(close)}`,
+        ),
       );
     }
-    // The application may have called for something else by now.
+    // The application's callbacks may have called `connect` or `disconnect`.
     const isSettled = !this.#isWanted || attempt !== this.#attempt;
     if (!isSettled && !this.#isStarting && this.#opening === undefined) this.#retry(close, false);
   }
@@ -209,7 +212,7 @@ export class Connection {
   #giveUp(close: Close): void {
     this.#isWanted = false;
     void this.#stop(close);
-    const error = new HexpushError("token", `${close.reason}, and there is no way to get another`);
+    const error = new HexpushError("token", `${close.reason}, and the client cannot get a new one`);
     for (const channel of this.#channels.values()) channel.failed(error);
     this.#events.failed(error);
   }
@@ -258,7 +261,7 @@ export class Connection {
     );
   }
 
-  /** Another set of channels needs another stream of events. */
+  /** Another set of channels needs another event stream. */
   #regroup(): void {
     clearTimeout(this.#regroupTimer);
     this.#regroupTimer = setTimeout(() => {
@@ -279,8 +282,8 @@ export class Connection {
   #needsAnotherStream(): boolean {
     const channels = [...this.#channels.values()];
     if (channels.some((channel) => !this.#streamed.has(channel))) return true;
-    // What comes for a channel that was left is ignored. To be rid of it is worth another stream
-    // only where no other channel loses its place by that.
+    // Messages of a channel that was left are ignored. A new stream without it is opened only if no
+    // other channel loses its position.
     const isSmaller = channels.length < this.#streamed.size;
     return isSmaller && channels.every(({ name }) => this.#cursor.covers.has(name));
   }
@@ -298,7 +301,7 @@ export class Connection {
   #networkChanged(): void {
     if (!this.#isWanted || this.#isAsleep) return;
     if (this.#live?.kind === "sse") {
-      // The stream would not notice for long that its network is gone.
+      // The stream would not notice for a long time that its network is gone.
       this.#isDoubtful = true;
       void this.#start(this.#transports.hasWebSocket ? "websocket" : "sse");
     } else if (this.#live !== undefined) this.#live.probe();
@@ -339,6 +342,6 @@ function sameToken(a: Grant, b: Grant | undefined): boolean {
   return a.token === b?.token && a.params.token === b?.params.token;
 }
 
-function said({ code, reason }: Close): string {
+function describeClose({ code, reason }: Close): string {
   return reason === "" ? `code ${code}` : `code ${code}, ${reason}`;
 }

@@ -2,17 +2,17 @@ import type { HexpushOptions, Params } from "./types.js";
 
 export interface Grant {
   readonly params: Params;
-  /** Beside the URL where the transport can. */
+  /** Not sent in the URL if the transport allows that. */
   readonly token: string | undefined;
-  /** When to ask for the next one, in milliseconds from now; undefined where that is not known. */
+  /** When to get the next token, in milliseconds from now; undefined if not known. */
   readonly refreshMs: number | undefined;
 }
 
-/** Where tokens and parameters come from, for one connection after the other. */
+/** Gets the token and the parameters of each connection. */
 export class Credentials {
   readonly #options: Pick<HexpushOptions, "token" | "params" | "getParams">;
   readonly #random: () => number;
-  /** Whether asking again can bring anything new. */
+  /** Whether the next `get` may return something else. */
   readonly renewable: boolean;
 
   constructor(
@@ -24,7 +24,7 @@ export class Credentials {
     this.renewable = typeof options.token === "function" || options.getParams !== undefined;
   }
 
-  /** Rejects where the application's own function does. */
+  /** Rejects if the application's function throws or rejects. */
   async get(): Promise<Grant> {
     const { token, params, getParams } = this.#options;
     const [ownToken, ownParams] = await Promise.all([
@@ -40,9 +40,9 @@ export class Credentials {
 }
 
 /**
- * How long from `now` (milliseconds) until a JWT (RFC 7519) should be replaced: after 80 to 90 percent
- * of what is left of it, not always the same, so that tokens issued together are not renewed together.
- * Undefined where the token is no JWT, does not expire, or has expired. Nothing is verified here.
+ * Milliseconds from `now` until a JWT (RFC 7519) should be replaced: a random 80 to 90 percent of its
+ * remaining lifetime, so that tokens issued together are not renewed together. Undefined if the token
+ * is not a JWT, does not expire, or has expired. The token is not verified.
  */
 export function refreshAfterMs(
   token: string,
@@ -52,8 +52,8 @@ export function refreshAfterMs(
   const { exp, iat } = claimsOf(token);
   if (exp === undefined) return undefined;
   let leftMs = exp * 1000 - now;
-  // A clock that is far off shows as a token that is over, or younger than its issue: then the
-  // token's own lifetime is the better guess.
+  // If the clock is wrong, the token seems expired, or to last longer than it was issued for. The
+  // token's own lifetime is then a better estimate.
   if (iat !== undefined && (leftMs <= 0 || leftMs > (exp - iat) * 1000 + 60_000)) {
     leftMs = (exp - iat) * 1000;
   }

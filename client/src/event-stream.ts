@@ -10,14 +10,14 @@ import {
 } from "./transport.js";
 import type { EventSourceConstructor, EventSourceLike, StreamEvent } from "./types.js";
 
-/** How long a stream may take to say where it begins. Where no channel keeps history, none does. */
+/** How long to wait for a stream's first position. There is none if no channel keeps history. */
 const SETTLE_MS = 100;
 
-const LOST: Close = { code: 1006, reason: "the stream of events ended" };
+const LOST: Close = { code: 1006, reason: "the event stream ended" };
 
 type Timer = ReturnType<typeof setTimeout>;
 
-/** The last event's id, and the channels whose position it holds: those of the stream it came from. */
+/** The last event's id, and the channels of its stream, whose positions the id contains. */
 export class Cursor {
   id: string | undefined;
   covers: ReadonlySet<string> = new Set();
@@ -31,17 +31,17 @@ export interface EventStreamOptions {
 }
 
 /**
- * Server-sent events of a fixed set of channels: `GET /push_events?channel=…`. The EventSource's own
- * reconnecting is not used: it knows no jitter, and no token but the first.
+ * Server-sent events of a fixed set of channels: `GET /push_events?channel=…`. It does not use the
+ * reconnects of EventSource, which have no jitter and cannot change the token.
  */
 export class EventStream implements Transport {
   readonly kind = "sse";
   readonly #options: EventStreamOptions;
   readonly #events: TransportEvents;
   readonly #source: EventSourceLike | undefined;
-  /** Channels of which the server has not told yet whether they are denied, lost or resumed. */
+  /** Channels that the server has not yet reported as denied, resumed, or with a gap. */
   readonly #unsettled: Set<string>;
-  /** Those that have not been denied. */
+  /** Channels that have not been denied. */
   readonly #channels: Set<string>;
   readonly #resumed: ReadonlySet<string>;
   #timer: Timer;
@@ -78,7 +78,7 @@ export class EventStream implements Transport {
   }
 
   probe(): void {
-    // Nothing can be sent.
+    // The client cannot send on an event stream.
   }
 
   close(): Promise<void> {
@@ -96,7 +96,7 @@ export class EventStream implements Transport {
 
   #open(): void {
     clearTimeout(this.#timer);
-    // Of a stream that resumes every channel is told, however long the server has to read.
+    // If the stream resumes, the server reports every channel, so no timeout is needed.
     if (this.#options.cursor.id === undefined) {
       this.#timer = setTimeout(() => this.#settle(this.#unsettled, {}), SETTLE_MS);
     }
@@ -118,7 +118,7 @@ export class EventStream implements Transport {
     this.#events.denied(channel, response);
   }
 
-  /** All gaps and denials have been told; of the other channels nothing is missing from here on. */
+  /** All gaps and denials were reported; the other channels have no gap. */
   #begin(event: StreamEvent): void {
     const { id } = this.#read(event);
     this.#settle(this.#unsettled, id === undefined ? {} : { id });
@@ -127,7 +127,7 @@ export class EventStream implements Transport {
   #message(event: StreamEvent): void {
     const message = this.#read(event);
     if (!this.#has(message.channel) || typeof message.event !== "string") return;
-    // On a channel that keeps no history it may come before the stream has begun for the others.
+    // A channel without history may get messages before the stream's first position.
     if (this.#unsettled.has(message.channel)) this.#settle([message.channel], {});
     this.#events.message(message.channel, message as unknown as Message);
   }
@@ -140,7 +140,7 @@ export class EventStream implements Transport {
     }
   }
 
-  /** The server ends the stream, and says why as it does when it closes a WebSocket. */
+  /** The server ends the stream, with the code and reason as for a WebSocket. */
   #closed(event: StreamEvent): void {
     const { code, reason } = this.#read(event);
     this.#end({

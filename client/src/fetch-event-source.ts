@@ -3,8 +3,8 @@ import type { EventSourceLike, StreamEvent } from "./types.js";
 type EventListener = (event: StreamEvent) => void;
 
 /**
- * Server-sent events on top of `fetch`, where there is no EventSource, as in Node. It reads one
- * stream to its end and then reports `error`; whoever uses it starts the next one.
+ * Server-sent events on top of `fetch`, for platforms without EventSource, such as Node. It reads one
+ * stream to its end and then reports `error`. It does not reconnect.
  *
  * The format: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  */
@@ -43,20 +43,20 @@ export class FetchEventSource implements EventSourceLike {
         this.#abort.abort();
       }
     } catch {
-      // Reported below, like the stream's ordinary end.
+      // Reported below, like a normal end of the stream.
     }
     this.#emit("error", "");
   }
 
   async #readLines(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
-    // Also drops the byte order mark that a stream may begin with.
+    // Also drops a byte order mark at the beginning.
     const decoder = new TextDecoder();
     let rest = "";
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
       rest += decoder.decode(value, { stream: true });
-      // A carriage return at the end may be half of a line's end.
+      // A carriage return at the end may be the first half of a CRLF.
       const lines = rest.split(/\r\n|\n|\r(?!$)/);
       rest = lines.pop() ?? "";
       for (const line of lines) this.#readLine(line);

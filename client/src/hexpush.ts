@@ -5,9 +5,9 @@ import { Subscription } from "./subscription.js";
 import type { EventsOf, HexpushOptions, SubscribeOptions, TransportKind } from "./types.js";
 
 /**
- * A client of a hexpush server, with the surface of pushex.
+ * A client of a hexpush server, with the API of pushex.
  *
- * @typeParam Channels by channel, its events and their data:
+ * @typeParam Channels maps each channel to its events and their data:
  * `{ chat: { message: { text: string } } }`. A key may be a pattern: `` [user: `user-${string}`] ``.
  */
 export class Hexpush<Channels extends object = Record<string, Record<string, unknown>>> {
@@ -15,8 +15,8 @@ export class Hexpush<Channels extends object = Record<string, Record<string, unk
   readonly #subscriptions = new Map<string, Subscription<object>>();
 
   /**
-   * @param url `wss://HOST/push_socket`; in a page also relative to it
-   * @throws TypeError without a URL, or where no transport is possible
+   * @param url `wss://HOST/push_socket`; in a page, it may be relative
+   * @throws TypeError without a URL, or if no transport is available
    */
   constructor(url: string, options: HexpushOptions<Hexpush<Channels>> = {}) {
     if (!url) throw new TypeError("a URL is needed");
@@ -35,38 +35,38 @@ export class Hexpush<Channels extends object = Record<string, Record<string, unk
     return this.#connection.isConnected;
   }
 
-  /** What the messages come in by; undefined where there is no connection. */
+  /** The transport of the connection; undefined if there is none. */
   get transport(): TransportKind | undefined {
     return this.#connection.kind;
   }
 
   /**
-   * Connects, and from then on comes back by itself. Resolves once the first attempt has begun;
-   * `onConnect` tells when there is a connection. Never rejects.
+   * Connects, and reconnects by itself from then on. Resolves once the first attempt has begun;
+   * `onConnect` is called when there is a connection. Never rejects.
    */
   connect(): Promise<void> {
     return this.#connection.connect();
   }
 
-  /** Subscriptions stay, and go on from where they are after another `connect`. */
+  /** Subscriptions stay, and resume after another `connect`. */
   disconnect(): Promise<void> {
     return this.#connection.disconnect();
   }
 
-  /** For pushex's sake: parameters are asked for at each connection anyway. */
+  /** Does nothing; for compatibility with pushex. Each connection gets fresh parameters anyway. */
   resetParams(): Promise<this> {
     return Promise.resolve(this);
   }
 
   /**
-   * Listens to a channel, now or once connected. A channel has one subscription, shared by all who
-   * ask for it; the options of the first count.
+   * Listens to a channel, now or once connected. A channel has one subscription: further calls return
+   * the same one and ignore their options.
    */
   subscribe<Name extends keyof Channels & string>(
     channel: Name,
     options?: SubscribeOptions,
   ): Subscription<EventsOf<Channels, Name>>;
-  /** With types of its own: `subscribe<{ message: string }>("chat")`. */
+  /** With explicit types: `subscribe<{ message: string }>("chat")`. */
   subscribe<Events extends object = never>(
     channel: [Events] extends [never] ? never : string,
     options?: SubscribeOptions,
@@ -84,7 +84,7 @@ export class Hexpush<Channels extends object = Record<string, Record<string, unk
     return subscription;
   }
 
-  /** Resolves once the server knows; at once where there is no such subscription. */
+  /** Resolves once the server has left the channel; at once if there is no such subscription. */
   async unsubscribe(channel: string): Promise<void> {
     await this.#subscriptions.get(channel)?.unsubscribe();
   }

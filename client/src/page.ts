@@ -1,10 +1,10 @@
-/** What happens to the page around a connection. */
+/** Events of the page that a connection reacts to. */
 export interface PageEvents {
-  /** It is seen again, or runs again. */
+  /** The page is visible again, or runs again. */
   wake(): void;
-  /** It is about to be frozen, or left: it would not notice what becomes of its connections. */
+  /** The page is about to be frozen or left, and would not notice that its connections break. */
   sleep(): void;
-  /** It has a network again, or another one. */
+  /** The page has a network again, or a different one. */
   networkChanged(): void;
 }
 
@@ -19,9 +19,9 @@ export interface PageScope extends Target {
 }
 
 /**
- * Nothing where there is no page, as in Node.
+ * Watches the page. Does nothing if there is none, as in Node.
  *
- * @returns what stops it
+ * @returns a function that stops it
  */
 export function watchPage(events: PageEvents, scope = globalThis as PageScope): () => void {
   const { document, navigator } = scope;
@@ -47,7 +47,7 @@ export function watchPage(events: PageEvents, scope = globalThis as PageScope): 
   };
 }
 
-/** Whether the browser is sure that there is no network. */
+/** Whether the browser reports that there is no network. */
 export function isOffline(scope = globalThis as PageScope): boolean {
   return scope.navigator?.onLine === false;
 }

@@ -9,9 +9,9 @@ import {
 } from "./transport.js";
 import type { WebSocketConstructor, WebSocketLike } from "./types.js";
 
-/** How long the server may take to answer anything. */
+/** Maximum time for any answer of the server. */
 const ANSWER_MS = 10_000;
-/** The same where the page comes back, or the network has changed. */
+/** The same if the page has become visible again, or the network has changed. */
 const PROBE_MS = 4_000;
 const OPEN = 1;
 
@@ -39,7 +39,7 @@ export class PhoenixSocket implements Transport {
   readonly #events: TransportEvents;
   readonly #heartbeatMs: number;
   readonly #joins = new Map<string, Join>();
-  /** By reference, what waits for the answer to a leave. */
+  /** Reference → function to call on the answer to a leave. */
   readonly #leaves = new Map<string, () => void>();
   #socket: WebSocketLike | undefined;
   #ref = 0;
@@ -47,7 +47,7 @@ export class PhoenixSocket implements Transport {
   #isOver = false;
   #connectTimer: Timer | undefined;
   #heartbeatTimer: Timer | undefined;
-  /** Runs while an answer is due, whichever frame comes first. */
+  /** Runs while an answer is awaited; any frame stops it. */
   #deadline: Timer | undefined;
   #onClosed: (() => void) | undefined;
 
@@ -58,7 +58,7 @@ export class PhoenixSocket implements Transport {
     try {
       this.#open(new options.WebSocket(options.url, options.protocols));
     } catch {
-      // A page of https must not open ws:, for instance. The message may hold the URL.
+      // For example, a page of https must not open ws:. The error's message may contain the URL.
       setTimeout(() => this.#lose("not possible here"));
     }
   }
@@ -72,7 +72,7 @@ export class PhoenixSocket implements Transport {
       this.#events.open();
     };
     socket.onmessage = ({ data }: { data: unknown }) => this.#receive(data);
-    // Never taken away: in Node, an error that nobody listens to ends the process.
+    // Never removed: in Node, an error without a listener ends the process.
     socket.onerror = () => undefined;
     socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
       this.#onClosed?.();
@@ -116,7 +116,7 @@ export class PhoenixSocket implements Transport {
     this.#stop();
     if (socket === undefined || socket.readyState > OPEN) return Promise.resolve();
     return new Promise((resolve) => {
-      // A dead network answers no close; nobody has to wait for it.
+      // A dead network does not answer a close frame, so the wait is short.
       const timer = setTimeout(resolve, 1_000);
       this.#onClosed = () => {
         clearTimeout(timer);
@@ -130,7 +130,7 @@ export class PhoenixSocket implements Transport {
     if (this.#isOver) return;
     clearTimeout(this.#deadline);
     this.#deadline = undefined;
-    // Timers of a hidden page run once a minute, which is too seldom; frames are handled at once.
+    // Timers of a hidden page run once a minute, which is not enough for heartbeats.
     if (Date.now() - this.#sentAt > this.#heartbeatMs) this.#beat();
     const frame = parse(data);
     if (!Array.isArray(frame)) return;
@@ -138,7 +138,7 @@ export class PhoenixSocket implements Transport {
     if (!isRecord(payload)) return;
     if (event === "phx_reply") this.#leaves.get(ref as string)?.();
     const join = typeof topic === "string" ? this.#joins.get(topic) : undefined;
-    // Of an earlier join; a push need not carry a reference.
+    // A frame of an earlier join is ignored. A push need not have a reference.
     if (join === undefined || (typeof joinRef === "string" && joinRef !== join.ref)) return;
     this.#dispatch(topic as string, join, ref, event, payload);
   }
@@ -166,7 +166,7 @@ export class PhoenixSocket implements Transport {
       }
     } else if (event === "phx_error" || event === "phx_close") {
       this.#forget(channel);
-      this.#events.dropped(channel, "the server has ended it");
+      this.#events.dropped(channel, "the server closed it");
     }
   }
 
@@ -193,7 +193,7 @@ export class PhoenixSocket implements Transport {
     this.#socket.send(JSON.stringify(frame));
   }
 
-  /** Gives up on a connection whose own close may take minutes, or never come. */
+  /** Ends a dead connection, whose close event may take minutes or never come. */
   #lose(reason: string): void {
     const socket = this.#socket;
     this.#end(1006, reason);

@@ -1,4 +1,4 @@
-// What a script tag loads: the class as a global of the same name.
+// Loaded by a script tag: defines the class as a global of the same name.
 
 import { Hexpush } from "./hexpush.js";
 

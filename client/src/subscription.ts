@@ -2,22 +2,22 @@ import type { Listener } from "./bindings.js";
 import type { Channel } from "./channel.js";
 import type { ChannelState, Lifecycle } from "./types.js";
 
-/** For `"*"`: the data and the event together, so that a check of the one narrows the other. */
+/** For `"*"`: the data and the event as a tuple, so that checking the event narrows the data. */
 export type AnyEvent<Events> = {
   [Event in keyof Events & string]: [data: Events[Event], event: Event];
 }[keyof Events & string];
 
 /**
- * What listens to one channel. All who subscribe to the channel share it, as with pushex.
+ * A subscription to one channel. All `subscribe` calls for the channel share it, as in pushex.
  *
- * @typeParam Events by event, what its data is
+ * @typeParam Events maps each event to its data
  */
 export class Subscription<Events extends object = Record<string, unknown>> {
   readonly channelName: string;
   readonly #channel: Channel;
   readonly #leave: () => Promise<void>;
 
-  /** Made by `Hexpush.subscribe`. */
+  /** Created by `Hexpush.subscribe`. */
   constructor(channel: Channel, leave: () => Promise<void>) {
     this.channelName = channel.name;
     this.#channel = channel;
@@ -29,10 +29,10 @@ export class Subscription<Events extends object = Record<string, unknown>> {
   }
 
   /**
-   * Calls `fn` with each message of this event, in the order of the binds; those of `"*"`, which
-   * get every event, come after.
+   * Calls `fn` with each message of this event. Functions run in the order of their bindings; those
+   * of `"*"`, which get every event, run last.
    *
-   * @returns what ends this binding
+   * @returns a function that removes this binding
    */
   bind(event: "*", fn: (...args: AnyEvent<Events>) => void): () => void;
   bind<Event extends keyof Events & string>(
@@ -43,7 +43,7 @@ export class Subscription<Events extends object = Record<string, unknown>> {
     return this.#channel.bindings.add(event, fn);
   }
 
-  /** Ends all bindings of the event. */
+  /** Removes all bindings of the event. */
   unbind(event: (keyof Events & string) | "*"): void {
     this.#channel.bindings.remove(event);
   }
@@ -57,20 +57,20 @@ export class Subscription<Events extends object = Record<string, unknown>> {
   }
 
   /**
-   * Calls `fn` when the channel is joined or denied, back after a break, or in trouble.
+   * Calls `fn` when the channel is joined, denied, recovered after a break, or has an error.
    *
-   * @returns what ends it
+   * @returns a function that removes `fn`
    */
   on<Kind extends keyof Lifecycle>(kind: Kind, fn: (value: Lifecycle[Kind]) => void): () => void {
     return this.#channel.lifecycle.add(kind, fn);
   }
 
-  /** Leaves the channel, for all who share this. Resolves once the server knows. */
+  /** Leaves the channel, for all users of this subscription. Resolves once the server has left it. */
   unsubscribe(): Promise<void> {
     return this.#leave();
   }
 
-  /** The same, by its name in pushex. */
+  /** The same as `unsubscribe`, with its name in pushex. */
   close(): Promise<void> {
     return this.#leave();
   }

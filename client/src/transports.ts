@@ -11,7 +11,7 @@ import type {
 } from "./types.js";
 import { eventsUrl, socketUrl, tokenProtocols } from "./urls.js";
 
-/** Builds connections, and decides of which kind the next one is. */
+/** Creates connections, and decides the kind of the next one. */
 export class Transports {
   readonly #url: string;
   readonly #eventsUrl: string | undefined;
@@ -19,11 +19,11 @@ export class Transports {
   readonly #WebSocket: WebSocketConstructor | undefined;
   readonly #EventSource: EventSourceConstructor | undefined;
   readonly #fallbackAfter: number;
-  /** Attempts in a row that did not open. */
+  /** Consecutive attempts that did not open. */
   readonly #failures = { websocket: 0, sse: 0 };
   readonly #hasOpened = { websocket: false, sse: false };
 
-  /** @throws TypeError where no kind is possible */
+  /** @throws TypeError if no kind is available */
   constructor(url: string, options: HexpushOptions) {
     const kinds = options.transports ?? ["websocket", "sse"];
     const host = globalThis as {
@@ -39,7 +39,7 @@ export class Transports {
       this.#EventSource = options.EventSource ?? host.EventSource ?? FetchEventSource;
     }
     if (this.#WebSocket === undefined && this.#EventSource === undefined) {
-      throw new TypeError("no WebSocket here: give one as the option WebSocket");
+      throw new TypeError("no WebSocket available: set the option WebSocket");
     }
   }
 
@@ -47,13 +47,13 @@ export class Transports {
     return this.#WebSocket !== undefined;
   }
 
-  /** Undefined where nothing can be had for no channel. */
+  /** The kind of the next connection; undefined if there are no channels and SSE is the only kind. */
   next(channels: number): TransportKind | undefined {
     if (this.#WebSocket === undefined) return channels > 0 ? "sse" : undefined;
     if (this.#EventSource === undefined || this.#hasOpened.websocket) return "websocket";
     if (this.#failures.sse >= this.#fallbackAfter) {
       this.#failures.sse = 0;
-      // Where streams have worked it is the server that is away, and one look at the other is enough.
+      // If streams have worked, the server is probably away, and one WebSocket attempt is enough.
       this.#failures.websocket = this.#hasOpened.sse ? this.#fallbackAfter - 1 : 0;
     }
     return this.#failures.websocket < this.#fallbackAfter || channels === 0 ? "websocket" : "sse";

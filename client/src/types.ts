@@ -1,16 +1,16 @@
-/** How messages come in: WebSocket, or server-sent events where WebSockets are blocked. */
+/** The transport of messages: WebSocket, or server-sent events if WebSockets are blocked. */
 export type TransportKind = "websocket" | "sse";
 
-/** Connect parameters, part of the URL. */
+/** Connect parameters, sent in the URL. */
 export type Params = Readonly<Record<string, string | number | boolean>>;
 
-/** Where a channel's history stands; opaque, kept and given back as the server gave it. */
+/** A position in a channel's history; opaque, sent back as the server gave it. */
 export type Position = string | number;
 
-/** By event, what its data is: `{ message: { text: string } }`. */
+/** Maps each event to its data: `{ message: { text: string } }`. */
 export type EventsOf<Channels, Name extends keyof Channels> = Channels[Name] & object;
 
-/** What `new WebSocket` has to bring: the browser's, Node's own, or the one of the package `ws`. */
+/** The interface required of `new WebSocket`: of a browser, Node, or the package `ws`. */
 export interface WebSocketLike {
   readonly readyState: number;
   send(text: string): void;
@@ -23,13 +23,13 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string, protocols?: string[]) => WebSocketLike;
 
-/** An event of a stream; `open` and `error` have nothing in them. */
+/** An event of a stream; `open` and `error` have no data. */
 export interface StreamEvent {
   readonly data?: unknown;
   readonly lastEventId?: unknown;
 }
 
-/** What `new EventSource` has to bring. */
+/** The interface required of `new EventSource`. */
 export interface EventSourceLike {
   addEventListener(type: string, listener: (event: StreamEvent) => void): void;
   close(): void;
@@ -37,14 +37,14 @@ export interface EventSourceLike {
 
 export type EventSourceConstructor = new (url: string) => EventSourceLike;
 
-/** What went wrong, without any secret or payload in it. */
+/** An error without secrets or payloads in its message. */
 export class HexpushError extends Error {
   /**
-   * - `connect`: a connection could not be had; the client tries again.
-   * - `closed`: the server has closed the connection with an error; the client comes back.
-   * - `credentials`: `token` or `getParams` has failed; the client tries again.
-   * - `token`: the token is not good any more and there is no way to get another: the client stops.
-   * - `channel`: the server has ended a channel; the client joins it again.
+   * - `connect`: connecting failed; the client tries again.
+   * - `closed`: the connection was lost, or closed with an error; the client reconnects.
+   * - `credentials`: `token` or `getParams` failed; the client tries again.
+   * - `token`: the token is no longer valid and the client cannot get another one; the client stops.
+   * - `channel`: the server closed a channel; the client joins it again.
    */
   readonly code: "connect" | "closed" | "credentials" | "token" | "channel";
 
@@ -56,73 +56,73 @@ export class HexpushError extends Error {
 }
 
 export interface Disconnect {
-  /** The close code, which a stream of events tells too; 1006 where there was none. */
+  /** The close code, also of an event stream; 1006 if there was none. */
   readonly code: number;
   readonly reason: string;
-  /** Whether the client comes back by itself. */
+  /** Whether the client reconnects by itself. */
   readonly willReconnect: boolean;
 }
 
 export interface HexpushOptions<Client = unknown> {
   /**
-   * A token, or how to get one: asked again for each connection, and some time before the `exp` of
-   * a JWT. It travels beside the URL over WebSocket, in the URL with server-sent events.
+   * A token, or a function that returns one. The function is called for each connection, and some
+   * time before the `exp` of a JWT. The token is sent as a subprotocol over WebSocket, and in the URL
+   * with server-sent events.
    */
   readonly token?: string | (() => string | Promise<string>);
   readonly params?: Params;
-  /** As `params`, and asked for each connection. An `exp` of its `token` counts too. */
+  /** Like `params`, but called for each connection. The `exp` of its `token` is used too. */
   readonly getParams?: () => Params | Promise<Params>;
   /** @defaultValue `["websocket", "sse"]` */
   readonly transports?: readonly TransportKind[];
   /** Bounds of the delays between attempts. @defaultValue 500 and 30,000 milliseconds */
   readonly reconnect?: { readonly minMs?: number; readonly maxMs?: number };
-  /** In place of `reconnect`, as in pushex: the milliseconds before attempt `tries`, from 1. */
+  /** Replaces `reconnect`, as in pushex: returns the milliseconds before attempt `tries`, from 1. */
   readonly socketReconnectAlgorithm?: (tries: number) => number;
-  /** WebSocket connects that fail, none ever having opened, before SSE is tried. @defaultValue 2 */
+  /** Failed WebSocket connects before SSE is tried, if none has ever opened. @defaultValue 2 */
   readonly fallbackAfter?: number;
-  /** How often WebSocket is tried again while SSE works. @defaultValue 600,000 milliseconds */
+  /** Interval of WebSocket attempts while SSE works. @defaultValue 600,000 milliseconds */
   readonly webSocketRetryMs?: number;
-  /** At most 45 seconds, or the server takes the client for gone. @defaultValue 30,000 */
+  /** Milliseconds between heartbeats; the server closes after 45 s of silence. @defaultValue 30,000 */
   readonly heartbeatMs?: number;
-  /** Of the events. @defaultValue the socket's, with `/push_events` in place of `/push_socket` */
+  /** URL of the events. @defaultValue the socket's, with `/push_events` in place of `/push_socket` */
   readonly eventsUrl?: string;
   /** @defaultValue the global one */
   readonly WebSocket?: WebSocketConstructor;
   /** @defaultValue the global one, else a reader on top of `fetch` */
   readonly EventSource?: EventSourceConstructor;
-  /** In place of `Math.random`, for tests. */
+  /** Replaces `Math.random`, for tests. */
   readonly random?: () => number;
-  /** Connected, also each time that the connection has come back. */
+  /** Called on each connect and reconnect. */
   readonly onConnect?: (client: Client) => void;
   readonly onDisconnect?: (disconnect: Disconnect, client: Client) => void;
   readonly onError?: (error: HexpushError, client: Client) => void;
-  /** As in pushex: a connection could not be had, or broke. */
+  /** As in pushex: connecting failed, or the connection was lost. */
   readonly onConnectionError?: (client: Client) => void;
 }
 
 export interface SubscribeOptions {
-  /** The join's payload, for the server's policy. Not sent with server-sent events. */
+  /** The payload of the join, for the server's policy. Not sent with server-sent events. */
   readonly params?: Readonly<Record<string, unknown>>;
   /**
-   * Start behind this message instead of now, for instance where a page was rendered with the
-   * messages up to it. `recovered` tells whether that was possible; with server-sent events it is
-   * not.
+   * Starts after this message instead of now, for example if a page was rendered with the messages up
+   * to it. `recovered` tells whether that was possible; it is not with server-sent events.
    */
   readonly lastEventId?: Position;
 }
 
-/** What a subscription tells of itself, by `subscription.on(…)`. */
+/** The events of a subscription, for `subscription.on(…)`. */
 export interface Lifecycle {
-  /** Listening, also each time anew. `response`: what the server's policy says besides. */
+  /** Joined; after each reconnect too. `response` is from the server's policy. */
   readonly joined: { readonly response: Readonly<Record<string, unknown>> };
-  /** May not listen. Tried again later, until `unsubscribe`. */
+  /** The join was denied. It is tried again later, until `unsubscribe`. */
   readonly denied: {
     readonly reason: string;
     readonly response: Readonly<Record<string, unknown>>;
   };
   /**
-   * Listening again after a break. True: what came in between follows, all of it. False: some of
-   * it may be lost, and the application has to load its state anew.
+   * Joined again after a break. True: all missed messages follow. False: messages may be lost, and
+   * the application has to reload its state.
    */
   readonly recovered: { readonly recovered: boolean };
   readonly error: HexpushError;

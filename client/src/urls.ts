@@ -1,6 +1,6 @@
 import type { Params, Position } from "./types.js";
 
-/** The socket's URL as the WebSocket needs it: absolute where the page has an address, and ws(s). */
+/** The socket's URL for a WebSocket: ws or wss, and absolute if the page has an address. */
 export function socketUrl(url: string, params: Params): string {
   const target = absolute(url);
   target.protocol = target.protocol.replace(/^http/, "ws");
@@ -10,7 +10,7 @@ export function socketUrl(url: string, params: Params): string {
   return target.href;
 }
 
-/** The events' URL for these channels, from behind `cursor` on. */
+/** The URL of the events of these channels, after `cursor`. */
 export function eventsUrl(
   { url, eventsUrl }: { readonly url: string; readonly eventsUrl?: string | undefined },
   params: Params,
@@ -30,8 +30,8 @@ export function eventsUrl(
 }
 
 /**
- * The subprotocols that carry a token beside the URL, as phoenix.js does for its `authToken`, in the
- * alphabet that a subprotocol's name may hold.
+ * The subprotocols that carry a token, as phoenix.js sends its `authToken`: base64url, because of the
+ * characters allowed in a subprotocol.
  */
 export function tokenProtocols(token: string): string[] {
   const bytes = String.fromCharCode(...new TextEncoder().encode(token));

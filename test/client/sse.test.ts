@@ -175,7 +175,7 @@ describe("with server-sent events", () => {
 
     expect(codes).toEqual([
       [1012, "the server is shutting down"],
-      [1006, "the stream of events ended"],
+      [1006, "the event stream ended"],
     ]);
     expect(rig.log.items).toEqual(["connect", "connect", "error closed", "connect"]);
   });
