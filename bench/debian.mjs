@@ -1,4 +1,4 @@
-// Where the peers that Debian packages are: on the system, or where `npm run bench:peers` put them.
+// Finds the peers that Debian packages: on the system, or in the folder of `npm run bench:peers`.
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,12 +8,12 @@ import { fileURLToPath } from "node:url";
 export const UNPACKED = fileURLToPath(new URL(".peers", import.meta.url));
 /** In there: which version of each package, as JSON. */
 export const VERSIONS = "versions.json";
-/** nchan has it built in, and nginx ends where it can't make it. */
+/** The path is compiled into nchan; nginx ends if it cannot create it. */
 export const NCHAN_FILES = "/var/lib/nginx/body";
 
 export const HOW_TO_GET = "run `npm run bench:peers` once, which fetches it from Debian";
 
-/** The system's file, or the unpacked one; undefined where there is neither. */
+/** The system's file, or the unpacked one; undefined if there is neither. */
 export function locate(path) {
   return [path, join(UNPACKED, path)].find((place) => existsSync(place));
 }

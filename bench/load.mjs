@@ -1,6 +1,6 @@
 // The load generator: one process that loads one server with one scenario, then prints one line of
 // JSON. scripts/bench.mjs starts it; by hand: node bench/load.mjs '{"port":4004,"pid":123,...}'
-// with the fields of `scenario` in workloads.mjs, and `dialect` where it is not Phoenix's.
+// with the fields of `scenario` in workloads.mjs, and `dialect` if it is not Phoenix's.
 //
 // It measures the server's CPU time from the outside, and it is strict: a delivery that is missing,
 // doubled or wrong, or an answer other than the documented one, fails the run.
@@ -15,7 +15,7 @@ import { heartbeat, openSubscribers, prove, Run, withPushers } from "./load/run.
 const UNJOINED = 99_999;
 /** Until a server has noticed that thousands of sockets were reset. */
 const CLOSED_MS = 500;
-/** As many pushes as the generator makes at once, where it only fills histories. */
+/** Concurrent pushes while the generator only fills histories. */
 const FILLERS = 32;
 
 const job = JSON.parse(process.argv[2]);
@@ -70,8 +70,8 @@ async function apartLoop(subscribers, phase) {
 }
 
 /**
- * So many pushes to all channels at once: a history that is still growing is none of a server that
- * has been up for some minutes, where for each message that comes one goes.
+ * Pushes `job.fill` times to all channels, so that their histories are full: on a server that has
+ * been up for some minutes, each new message replaces an old one.
  */
 async function fill(pusher) {
   const names = Array.from({ length: job.channels }, (_, index) => channelName(index));

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, release, totalmem } from "node:os";
 
 /**
- * `cpus` are the CPUs that server and generator are pinned to, where they are; `versions` those of
+ * `cpus` are the CPUs that server and generator are pinned to, if they are; `versions` those of
  * the servers, by name.
  */
 export function describeRun({ rounds, quick, serverCpu, generatorCpu, maxSockets, versions }) {
@@ -31,7 +31,7 @@ export function packageVersion(name) {
   return JSON.parse(readFileSync(manifest, "utf8")).version;
 }
 
-/** What was measured, or nothing outside of a repository; "changed" where it is no commit's. */
+/** The measured commit, or nothing outside a repository; "changed" if files differ from the commit. */
 function commit() {
   try {
     const git = (...args) =>
@@ -57,7 +57,7 @@ function virtual() {
   }
 }
 
-/** The first two CPUs that this process may use, where there are two and taskset is there. */
+/** The first two CPUs that this process may use, if there are two and taskset is installed. */
 export function pinning() {
   const list = /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
   const allowed = (list ?? "").split(",").flatMap((part) => {

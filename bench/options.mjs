@@ -21,7 +21,7 @@ const USAGE = `npm run bench -- [options]
   --from FILE          reports the figures of an earlier run (its --json), and measures nothing
   --results DIRECTORY  writes RESULTS.md and results.svg there; a whole run does so in bench/`;
 
-/** Ends the process where an option is wrong (code 2) or help was asked for (0). */
+/** Ends the process if an option is invalid (code 2) or help was requested (0). */
 export function readOptions() {
   let values;
   try {

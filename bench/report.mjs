@@ -17,7 +17,7 @@ export class Results {
     this.#runs.push({ server, scenario, round, phases });
   }
 
-  /** The median over the rounds (or the figure of one), or undefined where nothing was measured. */
+  /** The median over the rounds (or the figure of one), or undefined if nothing was measured. */
   median(server, { scenario, phase, metric, round }) {
     const figures = this.#runs
       .filter((run) => run.server === server && run.scenario === scenario)
@@ -27,13 +27,13 @@ export class Results {
     return figures.length === 0 ? undefined : medianOf(figures);
   }
 
-  /** One server's figure over another's, and of another row where one is told. */
+  /** One server's figure divided by another's, optionally of another row. */
   ratio(server, other, row, otherRow = row) {
     const [mine, theirs] = [this.median(server, row), this.median(other, otherRow)];
     return mine === undefined || theirs === undefined ? undefined : mine / theirs;
   }
 
-  /** Whether a server bore the rate that it was offered; true where none was. */
+  /** Whether a server sustained the offered rate; true if no rate was offered. */
   kept(server, row) {
     return (this.median(server, { ...row, metric: "kept" }) ?? 1) >= KEPT;
   }
@@ -122,7 +122,7 @@ export function generatorRows(shown) {
   });
 }
 
-/** What the generator itself adds to a latency, where latencies were measured. */
+/** What the generator itself adds to a latency, if latencies were measured. */
 export function lagRows(shown) {
   return phaseRows(shown, "ms from a frame's arrival to its reading: mean, 99 in 100", (median) => {
     const mean = median("lagMeanMs");
@@ -154,7 +154,7 @@ function phaseRows({ results, scenarios, servers }, title, cellOf) {
   return rows;
 }
 
-/** A warning where others ran on the server's CPU, or nothing. */
+/** A warning if other processes ran on the server's CPU, or nothing. */
 export function disturbance(results) {
   const waited = results.all("serverWaited");
   const median = waited[waited.length >> 1] ?? 0;
@@ -208,7 +208,7 @@ export function significant(figure) {
   return figure.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
 }
 
-/** For a terminal; nothing where there is but the head. */
+/** A table for a terminal; nothing if it has no rows. */
 export function table(rows) {
   if (rows.length < 2) return "";
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));

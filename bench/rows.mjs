@@ -2,16 +2,16 @@
 //
 // - `label`: a text, or a function that makes it of the scenario as it was run;
 // - `scale`: from the metric's unit to the row's;
-// - `chart`: the title of the row's panel in the chart, where it has one, with `unit` behind figures;
+// - `chart`: the title of the row's panel in the chart, if it has one, with `unit` after the figures;
 // - `websocket`: the row of hexpush's WebSockets that event streams are compared with, in a table of
 //   their own;
-// - `kept`: the figure means nothing where the server could not bear the rate that it was offered.
+// - `kept`: the figure means nothing if the server could not sustain the offered rate.
 
 const thousands = (number) => number.toLocaleString("en");
 const subscribers = ({ sockets }) => `${thousands(sockets)} subscriber${sockets === 1 ? "" : "s"}`;
 const channels = ({ channels: count }) => `${thousands(count)} channel${count === 1 ? "" : "s"}`;
 
-/** CPU time a delivery or a push. */
+/** CPU time per delivery or per push. */
 const cpu = (scenario, phase, label, more) => ({
   scenario,
   phase,

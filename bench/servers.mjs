@@ -119,8 +119,8 @@ function killFamily(child) {
 }
 
 /**
- * Starts a program with the open-file limit raised as far as it goes, pinned to a CPU where
- * `cpu` is a number. The shell and taskset both `exec`, so the child's pid is the program's own.
+ * Starts a program with the open-file limit raised to its maximum, pinned to a CPU if `cpu` is a
+ * number. The shell and taskset both `exec`, so the child's pid is the program's own.
  */
 export function launch(command, { cpu, env = {}, stdio }) {
   const pin = cpu === undefined ? [] : ["taskset", "-c", String(cpu)];

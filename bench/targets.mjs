@@ -1,6 +1,6 @@
 // What hexpush has to reach. Its figure for `row` (or that of `server`) is held against a bound:
 // divided by another server's (`of`), by its own for another row (`over`), or by another server's
-// for another row (both), or as it is. `text` begins with blanks where it goes on from the one
+// for another row (both), or as it is. `text` begins with blanks if it continues the one
 // before.
 
 const row = (scenario, phase, metric = "cpuUs") => ({ scenario, phase, metric });
@@ -192,7 +192,7 @@ const STREAMS = [
   },
 ];
 
-/** Issue 12's, where another build is in the run (`--other`). */
+/** Issue 12's, if another build is in the run (`--other`). */
 const OTHER = [
   ["fanout-1k", "one", "cpuUs", "against the other build: CPU per delivery: at most 1.05 times"],
   ["fanout-1k", "answered", "cpuUs", "  each push once the last is answered"],

@@ -11,7 +11,7 @@
 //
 // `sse`: the subscribers are event streams (server-sent events), which are compared with hexpush's
 // WebSockets in the scenario that this names;
-// `servers`: those that it is for, where it is not for all; `unhurried`: left out of a quick run,
+// `servers`: those that it is for, if it is not for all; `unhurried`: left out of a quick run,
 // unless it is asked for by name; `halfRateOf`: the rate of its phases is half of what that server
 // bears in that scenario and phase.
 
@@ -71,7 +71,7 @@ export function scenarios({ quick, maxSockets }) {
     sampleEvery: 20,
     ...more,
   });
-  // The same as others at another size: no need for it where the question is whether it runs.
+  // Others at another size; not needed to see whether the benchmark runs.
   const scale = { servers: ["floor", "hexpush"], unhurried: true };
   const posts = { sockets: 0, channels: 1, warmRoute };
   const memory = (size) => ({
@@ -138,7 +138,7 @@ export function scenarios({ quick, maxSockets }) {
       servers: HEXPUSH_ONLY,
       ...posts,
       channels: 1_000,
-      // Above the size of a history, and above where the file broker begins to trim it.
+      // Above the size of a history, and above the size at which the file broker trims it.
       fill: quick ? 2 : 150,
       phases: [phase("x32", 32, 100_000, 2, 8_000, 0)],
     },

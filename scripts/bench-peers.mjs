@@ -29,7 +29,7 @@ try {
 }
 prepareNchan();
 
-/** What an installation would add, as `name=version`; nothing where all of it is on the system. */
+/** The packages that an installation would add, as `name=version`; empty if all are installed. */
 function missingPackages() {
   const plan = aptGet(["install", "--simulate", "--no-install-recommends", ...WANTED], "pipe");
   const packages = [...plan.matchAll(/^Inst (\S+) (?:\[\S+\] )?\((\S+) /gm)];
@@ -46,7 +46,7 @@ function fetchAndUnpack(packages) {
   const place = mkdtempSync(`${UNPACKED}-`);
   try {
     const exact = packages.map(({ name, version }) => `${name}=${version}`);
-    // Root's apt would hand the download to a user who may not write here.
+    // As root, apt downloads as another user, who may not write here.
     const options = isRoot ? ["-o", "APT::Sandbox::User=root"] : [];
     aptGet(["-qq", ...options, "download", ...exact], "inherit", place);
     for (const file of readdirSync(place)) {
@@ -61,7 +61,7 @@ function fetchAndUnpack(packages) {
   }
 }
 
-/** The one thing outside of bench/.peers: an empty directory, which an installation makes as well. */
+/** The only change outside bench/.peers: an empty directory, which an installation creates too. */
 function prepareNchan() {
   if (existsSync(NCHAN_FILES)) return;
   if (isRoot) {
@@ -77,7 +77,7 @@ function aptGet(args, output = "inherit", cwd = dirname(UNPACKED)) {
   return execFileSync("apt-get", args, {
     cwd,
     encoding: "utf8",
-    // A plan is read in English.
+    // The output of apt is parsed in English.
     env: { ...process.env, LC_ALL: "C", DEBIAN_FRONTEND: "noninteractive" },
     stdio: ["ignore", output, "inherit"],
   });

@@ -1,4 +1,4 @@
-// `npm run bench`: hexpush beside its yardsticks, in one run. bench/README.md says how to read it.
+// `npm run bench`: measures hexpush and its peers in one run. bench/README.md explains the results.
 import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -66,7 +66,7 @@ async function measureAll() {
   const begin = Date.now();
   for (let round = 0; round < rounds; round++) {
     for (const scenario of scenarios) {
-      // Each round begins with another server, so that none always runs in another one's wake.
+      // Each round begins with another server, so that no server always runs after the same one.
       for (let i = 0; i < servers.length; i++) {
         const server = servers[(i + round) % servers.length];
         if (takesPart(server, scenario)) await measure(server, scenario, round);
@@ -132,7 +132,7 @@ async function measureAll() {
     return { ms: medianOf(times) };
   }
 
-  /** Half the pushes a second that a server bore in this round; where it wasn't asked yet, it is. */
+  /** Half the pushes per second that a server sustained in this round; measured on the first call. */
   async function halfRateOf({ server, scenario: name, phase }, round) {
     const figure = { scenario: name, phase, metric: "pushesPerSecond", round };
     if (results.median(server, figure) === undefined) {
@@ -146,12 +146,12 @@ async function measureAll() {
   }
 }
 
-/** Prints what was measured and writes what was asked for; tells whether something failed. */
+/** Prints the results and writes the requested files. @returns whether something failed. */
 function report(measured) {
   const { about, runs, failures } = measured;
   const results = new Results(runs);
   const shown = { ...measured, results };
-  // So few iterations say nothing about a target.
+  // A quick run has too few iterations to judge a target.
   const targets = about.quick ? [] : targetLines(results);
   const parts = [
     table(mainRows(shown)),
@@ -193,7 +193,7 @@ async function generate(job, cpu) {
   return line ? JSON.parse(line) : { failure: `the load generator ended with code ${code}` };
 }
 
-/** In a fresh clone the bootstrap installs and builds; without one the hint in `missing` must do. */
+/** In a fresh clone, the bootstrap installs and builds; otherwise `missing` has a hint. */
 async function buildFirst() {
   if (!options.servers.some((name) => name.startsWith("hexpush"))) return;
   const bootstrap = new URL("bootstrap.mjs", import.meta.url);

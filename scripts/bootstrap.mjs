@@ -1,7 +1,7 @@
 // Lets `npm start` and `npm test` work from a bare clone: installs and builds what is missing, and
 // returns within milliseconds when nothing is. Depends on Node alone, since it runs before
 // `npm ci` has. Neither this file nor those that import it may use `?.`, `??` or top-level await:
-// an old Node would stop at the syntax, before the line that tells its owner what is wrong.
+// an old Node would fail on the syntax, before it can print which version is needed.
 
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -42,8 +42,8 @@ const STAGING = at(".build");
 class BootstrapError extends Error {}
 
 /**
- * Brings the checkout to where it can run; ends the process with one clear line where it can't.
- * Answers with the path of a Chromium when `browser` is asked for and one is to be had.
+ * Prepares the checkout to run. If that fails, prints one line and ends the process. Returns the path
+ * of a Chromium if `browser` is requested and one is available.
  */
 export async function ensure({ build = false, browser = false } = {}) {
   try {
@@ -79,7 +79,7 @@ function isInstalled() {
   return true;
 }
 
-/** Whether an npm that was run by hand has already installed what the lockfile says. */
+/** Whether a manual npm run has already installed what the lockfile says. */
 function npmInstalled(lockfile) {
   const hidden = readIfThere(at("node_modules", ".package-lock.json"));
   if (hidden === undefined) return false;
@@ -151,7 +151,7 @@ async function compile() {
   const inputs = buildInputs();
   rmSync(STAGING, { recursive: true, force: true });
   mkdirSync(STAGING);
-  // If this process is killed, its leftovers are not to show up in `git status`.
+  // If this process is killed, its leftovers must not show up in `git status`.
   writeFileSync(join(STAGING, ".gitignore"), "*\n");
   const tsc = at("node_modules", "typescript", "bin", "tsc");
   let { code, output } = await run(process.execPath, [
@@ -207,7 +207,7 @@ async function chromium() {
   return BROWSERS.find(starts);
 }
 
-/** Ubuntu ships a /usr/bin/chromium-browser that only says where to get one. */
+/** Ubuntu ships a /usr/bin/chromium-browser that only prints how to install one. */
 function starts(path) {
   return existsSync(path) && spawnSync(path, ["--version"], { timeout: 20_000 }).status === 0;
 }
@@ -220,7 +220,7 @@ function mayInstallPackages() {
 // --- one at a time ------------------------------------------------------------------------------
 
 const HEARTBEAT = 1_000;
-// A pid alone proves little: after a restart, in a container above all, another process has it.
+// A pid alone is not enough: after a restart, mainly in a container, another process may have it.
 const ABANDONED_AFTER = 15_000;
 
 async function exclusively(work) {
@@ -242,7 +242,7 @@ async function exclusively(work) {
     try {
       utimesSync(LOCK, new Date(), new Date());
     } catch {
-      // Somebody removed the lock file by hand; the work goes on.
+      // The lock file was removed by hand; the work continues.
     }
   }, HEARTBEAT);
   try {
@@ -280,14 +280,14 @@ function isAbandoned(holder) {
   }
 }
 
-/** Two may find the same lock abandoned; the slower one must not remove the quicker one's new lock. */
+/** Two processes may find the same lock abandoned; the slower must not remove the faster's new lock. */
 function breakLock(holder) {
   const aside = `${LOCK}.${process.pid}`;
   try {
     renameSync(LOCK, aside);
     if (readFileSync(aside, "utf8") !== holder) linkSync(aside, LOCK);
   } catch {
-    // Another one was quicker; the caller tries again.
+    // Another process was faster; the caller tries again.
   }
   rmSync(aside, { force: true });
 }

@@ -1,4 +1,4 @@
-// Puts the server that `hexpush serve` runs into one file, in place of the compiler's
+// Bundles the server that `hexpush serve` runs into one file, which replaces the compiler's
 // dist/cli/serve.js: `node scripts/bundle-server.mjs [folder]`, by default dist. To find, read and
 // link several hundred small files takes Node longer than anything else at a start
 // (docs/adr/0022-start.md). All that a host imports stays as the compiler wrote it.
@@ -14,7 +14,7 @@ const folder = resolve(process.argv[2] || join(root, "dist"));
 /**
  * What becomes part of the file, with what it depends on: packages of many files that read nothing
  * from the network. All others are loaded from node_modules, so that an update of one of them (or
- * a host's own uWebSockets.js) counts without a new hexpush.
+ * a host's own uWebSockets.js) takes effect without a new hexpush.
  */
 const BUNDLED = new Set(["inversify", "zod"]);
 
@@ -61,7 +61,7 @@ function isOwn(path) {
   return path.startsWith(join(root, "src"));
 }
 
-/** The folders of the packages of which something is in the bundle, sorted. */
+/** The folders of the bundled packages, sorted. */
 function packagesIn({ inputs }) {
   const folders = Object.keys(inputs).map(
     (path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0],
@@ -69,7 +69,7 @@ function packagesIn({ inputs }) {
   return [...new Set(folders.filter((each) => each !== undefined))].sort();
 }
 
-/** Their licences ask for this wherever copies of them go. */
+/** The licences require their texts in every copy. */
 function notices(packages) {
   const parts = packages.map((each) => {
     const { name, version, license } = JSON.parse(

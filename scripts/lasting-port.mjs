@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 
 /**
- * A free port of loopback outside the range from which the system serves outgoing connections. One
- * of those could take the port of a server that is away, or be connected to itself.
+ * A free loopback port outside the system's range of ports for outgoing connections. An outgoing
+ * connection could take the port of a server that restarts, or connect to itself.
  *
  * @returns {Promise<number>}
  */

@@ -25,7 +25,7 @@ const TESTS = [
   "test/examples/embedded-in.test.ts",
 ];
 
-/** Of the properties, a few runs are enough to see that a runtime differs. */
+/** A few runs of each property are enough to see that a runtime differs. */
 const PROPERTY_RUNS = "10";
 
 /** Native modules that may fail to load on a version of Node or of the C library. */

@@ -1,4 +1,4 @@
-// `npm start`: the server from this checkout, as `hexpush serve`. It runs in this very process, so
+// `npm start`: the server from this checkout, as `hexpush serve`. It runs in this process, so
 // that the signals which npm passes on reach it.
 
 import { ensure } from "./bootstrap.mjs";

@@ -1,5 +1,5 @@
-// `npm run test:resume`: clients on bad connections, and what they have of what was accepted.
-// test/resume/README.md says what it does.
+// `npm run test:resume`: checks that clients on bad connections get all accepted messages.
+// test/resume/README.md describes it.
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
 import { ensure } from "./bootstrap.mjs";

@@ -1,4 +1,4 @@
-// `npm test`: all checks, from the cheapest to the dearest. With arguments (`npm test -- test/domain`,
+// `npm test`: all checks, the fastest first. With arguments (`npm test -- test/domain`,
 // `npm test -- --project quick`), only vitest with these arguments. The build and Chromium are
 // provided by vitest.config.ts if a selected test needs them.
 

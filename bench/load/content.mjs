@@ -10,7 +10,7 @@ const FILLER = "The parcel has left the warehouse and will be with you between n
 /** All channel names have the same length, so that one can overwrite another in the bytes. */
 export const channelName = (index) => `bench:${String(index).padStart(5, "0")}`;
 
-/** The data of a push as JSON text; of so many bytes, where that is more than it has of itself. */
+/** The data of a push as JSON text, padded to at least this many bytes. */
 export const dataText = (sequence, bytes = 0) => {
   const text = FILLER.padEnd(FILLER.length + bytes - UNPADDED_BYTES, ".");
   return `{"seq":${sequence},"text":"${text}","urgent":false}`;
@@ -26,7 +26,7 @@ export const pushText = (channel, sequence, dataBytes) =>
 export const frameText = (channel, sequence, dataBytes) =>
   `[null,null,${JSON.stringify(channel)},"msg",{"data":${dataText(sequence, dataBytes)},"event":"${EVENT}"}]`;
 
-/** The sequence number of delivered data; undefined where the data are not what was pushed. */
+/** The sequence number of delivered data; undefined if the data are not what was pushed. */
 export function sequenceOf(data) {
   const number = data?.seq;
   return JSON.stringify(data) === dataText(number) ? number : undefined;

@@ -62,9 +62,9 @@ export class Pacer {
 }
 
 /**
- * What comes at any moment is read in the turn after the one in which it came, so it waits for the
- * rest of its turn: half of one in the mean, where long turns meet more of what comes than short
- * ones. `p99`: 99 in 100 wait no longer.
+ * Data that arrive during a turn of the loop are read in the next turn, so they wait for the rest of
+ * the turn: half a turn in the mean, weighted by the length of the turns. `p99` is the 99th
+ * percentile of the wait.
  */
 export function readingLag(turns) {
   const total = turns.reduce((sum, ms) => sum + ms, 0);

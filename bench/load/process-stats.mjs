@@ -14,7 +14,7 @@ export function cpuNanoseconds(pid) {
 
 /**
  * For how many nanoseconds a main thread was ready to run, but others had its CPU (other processes
- * of the same server too); 0 where the kernel doesn't tell.
+ * of the same server too); 0 if the kernel does not report it.
  */
 export function waitedNanoseconds(pid) {
   let total = 0;

@@ -1,4 +1,4 @@
-// The thread that pushes, where answers (or the time of day) and not deliveries let pushes go.
+// The thread that pushes if answers (or fixed times), and not deliveries, pace the pushes.
 //
 // It naps for a tenth of a millisecond between its looks, in a way that no socket can interrupt:
 // were it to sleep in the kernel's poll, the server would pay for waking it with each answer.

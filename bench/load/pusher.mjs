@@ -6,7 +6,7 @@ import { API_KEY, channelName, FIRST_SEQUENCE } from "./content.mjs";
 const shared = Buffer.allocUnsafe(256 * 1024);
 
 export class Pusher {
-  /** Called with the answer's body, or with nothing where the body was not asked for. */
+  /** Called with the answer's body, or with nothing if the body was not requested. */
   onAnswer = () => {};
   onFailure = () => {};
 
@@ -72,7 +72,7 @@ export class Pusher {
 
   /**
    * A push outside the measurement, whose answer is compared to the byte; one request for each
-   * channel where the server takes no list.
+   * channel if the server does not accept a list.
    */
   async ask(channels, sequence) {
     const pushes = this.#dialect.takesSeveral ? [channels] : channels.map((channel) => [channel]);

@@ -8,7 +8,7 @@ export interface Subscriber {
 }
 
 export interface Pusher {
-  /** Rejects where the answer is not what was pushed. */
+  /** Rejects if the answer is not what was pushed. */
   ask(channels: readonly string[], sequence: number): Promise<void>;
 }
 
@@ -28,5 +28,5 @@ export function withPushers(
   work: (pushers: readonly Pusher[]) => Promise<void>,
 ): Promise<void>;
 
-/** Rejects where a delivery is missing or is not what was pushed. */
+/** Rejects if a delivery is missing or is not what was pushed. */
 export function prove(run: Run, subscribers: readonly Subscriber[], pusher: Pusher): Promise<void>;

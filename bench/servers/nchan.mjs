@@ -6,7 +6,7 @@ import { join } from "node:path";
 export function nginxConfiguration({ port, directory, module }) {
   const file = join(directory, "nginx.conf");
   // A channel keeps as much as one of hexpush does. nginx would close a push connection after 1,000
-  // requests, where hexpush sets no bound.
+  // requests; hexpush has no such limit.
   writeFileSync(
     file,
     `daemon off;

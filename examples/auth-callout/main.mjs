@@ -2,7 +2,8 @@
 //
 //   HEXPUSH_AUTH_SECRET=wonderland node examples/auth-callout/main.mjs [PORT]
 //   HEXPUSH_AUTH_URL=http://127.0.0.1:4100/ HEXPUSH_AUTH_SECRET=wonderland hexpush serve
-//   HEXPUSH_AUTH_OPERATE=true besides, and it is asked about operators too.
+//
+// With HEXPUSH_AUTH_OPERATE=true, the server also asks it about operators.
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 import { text } from "node:stream/consumers";
@@ -33,7 +34,7 @@ const server = createServer(async (request, response) => {
   const body = await text(request).catch(() => "");
   if (!isSigned(body, request.headers)) return response.writeHead(403).end();
   const asked = JSON.parse(body);
-  // The same user may join the same channel again within a minute without another question.
+  // The server may cache the decision: the same user may rejoin the channel within a minute.
   if (asked.question === "join") response.setHeader("cache-control", "max-age=60");
   response.setHeader("content-type", "application/json");
   response.end(JSON.stringify(answers[asked.question](asked)));

@@ -8,8 +8,8 @@ import { run } from "./run.mjs";
 const hexpush = createHexpush({ apiKeys: ["demo-key"] });
 const app = express();
 
-// Before any parser of bodies: hexpush reads them itself. Not `app.use("/api", …)`, which would take
-// the path away.
+// Before any body parser: hexpush reads the bodies itself. Not `app.use("/api", …)`, which would
+// remove the prefix from the path.
 app.all(["/api/*path", "/push_events"], hexpush.callback());
 app.use(express.json());
 app.get("/", (_request, response) => void response.send("hello"));

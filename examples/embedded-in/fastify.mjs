@@ -16,7 +16,7 @@ app.register((scope, _options, done) => {
   scope.addContentTypeParser("*", (_request, _body, done) => done(null));
   for (const url of ["/api/*", "/push_events"]) {
     scope.all(url, (request, reply) => {
-      // From now on the response is hexpush's.
+      // From now on hexpush writes the response.
       reply.hijack();
       handle(request.raw, reply.raw);
     });

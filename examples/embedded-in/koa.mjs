@@ -9,10 +9,10 @@ const hexpush = createHexpush({ apiKeys: ["demo-key"] });
 const handle = hexpush.callback();
 const app = new Koa();
 
-// Before any parser of bodies: hexpush reads them itself.
+// Before any body parser: hexpush reads the bodies itself.
 app.use((ctx, next) => {
   if (!/^\/(?:api\/|push_events$)/.test(ctx.path)) return next();
-  // From now on the response is hexpush's.
+  // From now on hexpush writes the response.
   ctx.respond = false;
   handle(ctx.req, ctx.res);
 });

@@ -1,4 +1,4 @@
-/** An example application: its customers' pages show the state of an order. */
+/** An example application: pages of customers show the state of an order. */
 export class Orders {
   #pushUrl;
   #key;

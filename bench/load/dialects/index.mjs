@@ -19,30 +19,30 @@ import { socketIo } from "./socket-io.mjs";
  *   if the server speaks first; undefined if the head of the answer says that the join is done
  * @property {(text: string, channel: string) => "joined" | Buffer | undefined} [join] takes each
  *   text until the join is done: "joined", or a frame to answer, or nothing of interest. Throws
- *   where the join is refused
+ *   if the join is refused
  * @property {Buffer} [heartbeat] a frame that a client sends now and then, and that is answered by
- *   one text frame; where there is none, nothing is sent
+ *   one text frame; if undefined, nothing is sent
  * @property {{ length: number, reply: Buffer }} [ping] a text of this length is no delivery but
  *   the server's question whether the client is there, and gets the reply
- * @property {number} [joinsAtOnce] where the server does not bear the usual number
- * @property {number} [settleMs] for how long to wait after the last join, where what the server
- *   says of one is no proof that it is done
+ * @property {number} [joinsAtOnce] concurrent joins, if the server cannot handle the usual number
+ * @property {number} [settleMs] how long to wait after the last join, if the server's answer does not
+ *   prove that the join is done
  *
  * A push, over HTTP/1.1:
  * @property {boolean} takesSeveral whether one push may name several channels
  * @property {(channel: string | string[], sequence: number, dataBytes?: number) =>
  *   { path: string, type: string, body: string }} request of several channels only if it takes them
- * @property {RegExp} accepted the status line (and more, where the length tells nothing) of an
+ * @property {RegExp} accepted the status line (and more, if the length tells nothing) of an
  *   answer that says that the push was taken
  * @property {(channels: string[], sequence: number, dataBytes?: number) => number | undefined}
- *   answerBytes the length of an answer's body, where it is always the same for one channel
+ *   answerBytes the length of an answer's body, if it is always the same for one channel
  * @property {(body: string, channels: string[], sequence: number) => boolean} isAnswer compares
  *   the whole body, as far as it can be known
  * @property {boolean} [closesAfterAnswer] whether each push needs a connection of its own
  *
  * A delivery:
  * @property {(text: string, channel: string) => number | undefined} delivered the push's sequence
- *   number, or undefined where anything in the text is not as it must be
+ *   number, or undefined if anything in the text is unexpected
  */
 
 /** @type {Record<string, Dialect>} */

@@ -22,7 +22,7 @@ export const nchan = {
     type: "application/json",
     body: frameText(channel, sequence, dataBytes),
   }),
-  // 201 where somebody has subscribed, else 202.
+  // 201 if the channel has subscribers, otherwise 202.
   accepted: /^HTTP\/1\.1 20[12] /,
   answerBytes: () => undefined,
   isAnswer: (body) => ANSWER.test(body),
