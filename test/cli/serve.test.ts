@@ -71,7 +71,7 @@ describe("hexpush serve", () => {
       return (await server.logs.next(({ msg }) => msg.startsWith("SIGHUP"))).msg;
     };
     expect([await push("first"), await push("second")]).toEqual([200, 403]);
-    expect(await reload("second\n")).toContain("read again");
+    expect(await reload("second\n")).toContain("reloaded the files");
     expect([await push("first"), await push("second")]).toEqual([403, 200]);
     expect(await reload("third surname=x\n")).toContain("the present keys stay");
     expect([await push("second"), await push("third")]).toEqual([200, 403]);
