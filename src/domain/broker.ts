@@ -7,10 +7,10 @@ import type { Push } from "./push.js";
  * from which clients catch up.
  *
  * Every method may answer at once or with a promise. Callers must handle both: a broker in this
- * process usually answers at once, one behind a network never does.
+ * process usually answers at once, one that calls a network never does.
  *
  * Every broker promises (test/contract/broker.contract.ts):
- * - **Whole pushes.** A push is accepted for all of its channels or for none. `publish` settles once
+ * - **Whole pushes.** A push is accepted for all of its channels or rejected for all. `publish` settles once
  *   the push is accepted, as durably as the broker stores things. An accepted push is lost only to
  *   the limits of the history.
  * - **Order.** `deliver` gets each message once. Messages of one channel arrive in the same order on

@@ -19,7 +19,7 @@ export class ChannelPattern {
     if (!channel.startsWith(first) || !channel.endsWith(last)) return false;
     const end = channel.length - last.length;
     let at = first.length;
-    // The leftmost place of each part leaves the most room for those behind it.
+    // The leftmost place of each part leaves the most room for those after it.
     for (let index = 1; index < parts.length - 1; index++) {
       const part = parts[index] as string;
       const found = channel.indexOf(part, at);

@@ -16,7 +16,7 @@ export class JsonScanner {
 
   constructor(readonly text: string) {}
 
-  /** The code unit at `at`; NaN behind the end. */
+  /** The code unit at `at`; NaN after the end. */
   get next(): number {
     return this.text.charCodeAt(this.at);
   }
@@ -29,13 +29,13 @@ export class JsonScanner {
     }
   }
 
-  /** Nothing but blanks is left. @throws {SyntaxError} where something is. */
+  /** Nothing but blanks is left. @throws {SyntaxError} if something is. */
   end(): void {
     this.skipBlanks();
     if (this.at < this.text.length) this.fail();
   }
 
-  /** @throws {SyntaxError} where another character comes next. */
+  /** @throws {SyntaxError} if another character comes next. */
   expect(code: number): void {
     if (this.next !== code) this.fail();
     this.at++;
@@ -53,7 +53,7 @@ export class JsonScanner {
     return this.text.slice(start + 1, end - 1);
   }
 
-  /** Skips one value of any depth, without recursion. @throws {SyntaxError} where there is none. */
+  /** Skips one value of any depth, without recursion. @throws {SyntaxError} if there is none. */
   value(): void {
     const code = this.next;
     if (code !== OPEN_BRACE && code !== OPEN_BRACKET) {
@@ -169,7 +169,7 @@ export class JsonScanner {
       } else if (code >= SPACE) {
         at++;
       } else {
-        // A control character, or the NaN behind the end.
+        // A control character, or the NaN after the end.
         this.at = at;
         this.fail();
       }

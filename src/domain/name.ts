@@ -17,7 +17,7 @@ export function utf8Length(text: string): number {
 
 /**
  * What is wrong with a channel's or an event's name, as words that follow the name of its field;
- * undefined where nothing is.
+ * undefined if nothing is.
  *
  * Any characters are allowed. A lone surrogate is none: it has no UTF-8 form, and two names that
  * differ only in such units would be one name on the wire.
@@ -35,7 +35,7 @@ function isHighSurrogate(code: number): boolean {
   return code >= 0xd800 && code <= 0xdbff;
 }
 
-/** False for the NaN that `charCodeAt` gives behind the end. */
+/** False for the NaN that `charCodeAt` gives after the end. */
 function isLowSurrogate(code: number): boolean {
   return code >= 0xdc00 && code <= 0xdfff;
 }

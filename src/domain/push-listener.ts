@@ -29,7 +29,7 @@ export interface PushListener {
 export interface PushRequested {
   readonly pushId: string;
   readonly push: Push;
-  /** Who pushes, where the policy says so (`PushDecision.by`). */
+  /** The pusher, if the policy names it (`PushDecision.by`). */
   readonly by: string | undefined;
 }
 
@@ -52,7 +52,7 @@ export interface MessageDelivered {
   readonly subscribers: number;
 }
 
-/** One socket, the same object in all events of it. */
+/** One socket, the same object in all its events. */
 export interface SocketInfo {
   /** For instance `phoenix`. */
   readonly transport: string;

@@ -8,7 +8,7 @@ export interface PushInput {
   readonly channel?: unknown;
   /** The event's name. */
   readonly event?: unknown;
-  /** Any JSON value, null too; undefined where the caller sent none. */
+  /** Any JSON value, null too; undefined if the caller sent none. */
   readonly data?: Json | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface PushFault {
   readonly reason: string;
 }
 
-/** Why an input is no push: every fault of it, and one line that names them all. */
+/** Why an input is not a push: all its faults, and one line that names them all. */
 export interface InvalidPush {
   readonly code: "invalid_push";
   readonly faults: readonly PushFault[];
