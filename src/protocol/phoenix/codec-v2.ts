@@ -57,7 +57,7 @@ export const codecV2: Codec = {
   },
 };
 
-/** @throws {SyntaxError} where it is no JSON, or no frame. */
+/** @throws {SyntaxError} if it is not JSON or not a frame. */
 function readFrame(scanner: JsonScanner): ClientFrame {
   scanner.skipBlanks();
   scanner.expect(OPEN_BRACKET);

@@ -2,7 +2,7 @@
 export interface ConnectRequest {
   /** The query string's parameters without `vsn`; of a repeated one the last counts. */
   readonly params: Record<string, string>;
-  /** Undefined where the client asks for a version that is not served. */
+  /** Undefined if the client asks for a version that is not served. */
   readonly version: "1.0.0" | "2.0.0" | undefined;
   readonly token: string | undefined;
   /** The subprotocol to answer with; none where the client offered none that is served. */
@@ -27,7 +27,7 @@ export function readConnectRequest(query: string, protocols: string): ConnectReq
     params,
     version: versionOf(vsn),
     token: params.token ?? tokenOf(offered),
-    // A browser fails the connection where it offered subprotocols and the answer takes none.
+    // A browser fails the connection if it offered subprotocols and the answer takes none.
     protocol: offered.includes("phoenix") ? "phoenix" : "",
   };
 }
@@ -41,9 +41,9 @@ interface QueryParameters {
 const NoParams = function NoParams() {} as unknown as new () => Record<string, string>;
 NoParams.prototype = Object.create(null);
 
-/** As `URLSearchParams` has them, which costs a connect as much as all else that is read of it. */
+/** As `URLSearchParams` has them, which costs a connect as much as everything else that is read. */
 function parametersOf(query: string): QueryParameters {
-  // What phoenix.js sends where the application gives no parameters.
+  // What phoenix.js sends if the application gives no parameters.
   if (query === "vsn=2.0.0") return { params: new NoParams(), vsn: "2.0.0" };
   const params: Record<string, string> = Object.create(null);
   let vsn: string | undefined;
@@ -64,7 +64,7 @@ function split(query: string): Iterable<readonly [name: string, value: string]> 
   return parameters;
 }
 
-/** Phoenix accepts `~> 1.0.0` and `~> 2.0.0`, and 1.0.0 where the client names none. */
+/** Phoenix accepts `~> 1.0.0` and `~> 2.0.0`, and 1.0.0 if the client names none. */
 function versionOf(vsn: string | undefined): ConnectRequest["version"] {
   if (vsn === undefined || /^1\.0\.\d+$/.test(vsn)) return "1.0.0";
   return /^2\.0\.\d+$/.test(vsn) ? "2.0.0" : undefined;

@@ -17,10 +17,10 @@ export type ReplyStatus = "ok" | "error";
 
 /** One version of Phoenix's serializer: what the frames look like on the wire. */
 export interface Codec {
-  /** @returns undefined where the text is no frame. */
+  /** @returns undefined if the text is no frame. */
   decodeText(text: string): ClientFrame | undefined;
 
-  /** @returns undefined where the bytes are no frame. `bytes` is not kept. */
+  /** @returns undefined if the bytes are not frame. `bytes` is not kept. */
   decodeBinary(bytes: Uint8Array): ClientFrame | undefined;
 
   encodeReply(frame: ReplyFrame): string;
@@ -52,7 +52,7 @@ export function messagePayload({ data, event, id }: Message): string {
 /** A decoder for bytes that must be UTF-8; a byte order mark is kept, as it is no JSON. */
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** @returns undefined where the bytes are not UTF-8. */
+/** @returns undefined if the bytes are not UTF-8. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return UTF8.decode(bytes);
