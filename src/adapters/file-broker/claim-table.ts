@@ -36,7 +36,7 @@ export class ClaimWrites {
     this.#count = store.claimCount;
   }
 
-  /** Undefined where the key is free; it is the push's own from then on. */
+  /** Undefined if the key is free; it is the push's own from then on. */
   claim({ key, fingerprint }: IdempotencyClaim, pushId: string): PublishResult | undefined {
     const known = this.#added.get(key) ?? this.#stored(key);
     if (known !== undefined) {

@@ -51,7 +51,7 @@ export class DirectoryLock {
     server.unref();
   }
 
-  /** @throws {DirectoryHeld}, or a system error where no socket can be made there. */
+  /** @throws {DirectoryHeld}, or a system error if no socket can be made there. */
   static async acquire(directory: string): Promise<DirectoryLock> {
     const folder = folderOf(directory);
     let lock: DirectoryLock | undefined;

@@ -24,7 +24,7 @@ export class PushQueue {
     return this.#waiting.length === 0;
   }
 
-  /** Undefined where there is no room. A push that comes alone has room, however large it is. */
+  /** Undefined if there is no room. A push that comes alone has room, however large it is. */
   push(publication: Publication): Promise<PublishResult> | undefined {
     const { channels, data } = publication.push;
     const bytes = channels.length * (data.text.length + MESSAGE_BYTES);

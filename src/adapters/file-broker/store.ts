@@ -51,7 +51,7 @@ export class Store {
     this.claimEnds = binary("claim-ends");
   }
 
-  /** The directory must be there. @throws where its files are not to be used. */
+  /** The directory must be there. @throws if its files are not to be used. */
   static async open(directory: string): Promise<Store> {
     // Only now: who keeps everything in memory need not have the library, nor wait for its loading.
     const { open } = await import("lmdb");

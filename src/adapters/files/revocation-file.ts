@@ -57,10 +57,10 @@ export class RevocationFile {
   }
 
   /**
-   * What still counts, at the start of a process; makes the file where there is none. A last line
+   * What still counts, at the start of a process; makes the file if there is none. A last line
    * that a crash has cut short is dropped: it was never confirmed.
    *
-   * @throws {RevocationFileError} where it cannot be read or written, or holds another line that
+   * @throws {RevocationFileError} if it cannot be read or written, or holds another line that
    * is no revocation: to pass over it could let a token in.
    */
   read(): Revocation[] {

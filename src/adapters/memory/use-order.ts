@@ -23,7 +23,7 @@ export class UseOrder<T extends Used<T>> {
     this.#newest = item;
   }
 
-  /** Does nothing where it is not in. */
+  /** Does nothing if it is not in. */
   remove(item: T): void {
     const { older, newer } = item;
     if (older !== undefined) older.newer = newer;

@@ -166,7 +166,7 @@ export class BridgedResponse extends ResponseWithHeaders {
     writeResponseHead(this.#raw, this.statusCode, this.statusMessage, this.fields);
   }
 
-  /** A length that `endWithoutBody` is told it would wait for, and the next request meet a closed door. */
+  /** A length that `endWithoutBody` is told it would wait for, and the next request find the connection closed. */
   #writeLengthOfNoBody(): void {
     const length = this.#declaredLength();
     if (length !== undefined) this.#raw.writeHeader("content-length", String(length));
@@ -227,7 +227,7 @@ export class BridgedResponse extends ResponseWithHeaders {
   }
 
   /**
-   * True where one of both sides asks for it, and behind chunks: how uWebSockets.js reads these is
+   * True if one of both sides asks for it, and after chunks: how uWebSockets.js reads these is
    * too lenient to let anything behind them run.
    */
   #endsConnection(): boolean {
@@ -240,7 +240,7 @@ export class BridgedResponse extends ResponseWithHeaders {
 
   /**
    * The connection is to end and uWebSockets.js does not end it by itself. What it offers for that
-   * is of use with whole bodies only: behind chunks it would write a header field into the body.
+   * is of use with whole bodies only: after chunks it would write a header field into the body.
    */
   #mustCloseItself(): boolean {
     return this.#endsConnection() && !this.#isAskedToClose();

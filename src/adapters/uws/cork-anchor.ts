@@ -47,7 +47,7 @@ export class CorkAnchor {
     this.#address = { host: reachable(host), port };
   }
 
-  /** Runs `work` at once where the anchor is there, else as soon as it is. */
+  /** Runs `work` at once if the anchor is there, else as soon as it is. */
   run(work: () => void): void {
     if (this.#response !== undefined) {
       this.#response.cork(work);

@@ -1,11 +1,11 @@
 /**
  * What uWebSockets.js lets through and a strict server must refuse (RFC 9112, sections 3.2 and 6):
- * the bytes behind such a head could be read by one server as a body and by the next as a request.
+ * the bytes after such a head could be read by one server as a body and by the next as a request.
  */
 export interface RequestHead {
   /** Names in lower case; nothing is inherited, so that no name is special. */
   readonly headers: Record<string, string>;
-  /** Why the request must be refused; undefined where it must not. */
+  /** Why the request must be refused; undefined if it must not. */
   readonly fault: string | undefined;
 }
 

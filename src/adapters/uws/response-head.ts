@@ -39,7 +39,7 @@ export function hasClose(connection: string): boolean {
   return connection === "close" || /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i.test(connection);
 }
 
-/** Nothing where the handler set a text that could end the status line. */
+/** Nothing if the handler set a text that could end the status line. */
 function statusText(message: string): string {
   return /^[\x20-\x7e]*$/.test(message) ? message : "";
 }

@@ -134,7 +134,7 @@ export class NodeServer {
   }
 }
 
-/** The client is told to close the connection behind this answer. */
+/** The client is told to close the connection after this answer. */
 function closeAfter(response: ServerResponse): void {
   if (!response.headersSent) response.setHeader("connection", "close");
 }

@@ -5,7 +5,7 @@ import type { Question } from "./options.js";
 /** An answer whose known members have the right types. */
 export interface Answer {
   readonly allow: boolean;
-  /** Undefined where the answer has no such member. */
+  /** Undefined if the answer has no such member. */
   text(name: string): string | undefined;
   number(name: string): number | undefined;
   json(name: string): Json | undefined;
@@ -62,7 +62,7 @@ const KINDS: Readonly<Record<Question, Readonly<Record<string, Kind>>>> = {
 /**
  * Reads the body of an answer. Members that are not known are ignored.
  *
- * @throws {CalloutFault} where it is not a JSON object, a known member has another type or comes
+ * @throws {CalloutFault} if it is not a JSON object, a known member has another type or comes
  *   twice (RFC 8259, section 4: which one counts is anybody's guess), or `allow` is missing.
  */
 export function readAnswer(question: Question, text: string): Answer {

@@ -8,7 +8,7 @@ export interface CalloutCacheOptions {
 }
 
 interface Entry {
-  /** What the application said; undefined where it is no without words. */
+  /** What the application said; undefined if it is no without words. */
   readonly text: string | undefined;
   readonly since: number;
   readonly until: number;
@@ -73,7 +73,7 @@ export class CalloutCache {
 
 /**
  * For how many seconds an answer may be used again, by its field `cache-control` (RFC 9111, section
- * 5.2.2): 0 where the field is missing or anything in it forbids that or cannot be read.
+ * 5.2.2): 0 if the field is missing or anything in it forbids that or cannot be read.
  */
 export function maxAgeOf(cacheControl: string | undefined): number {
   let age: number | undefined;

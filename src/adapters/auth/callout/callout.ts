@@ -45,7 +45,7 @@ export class Callout {
 
   /**
    * @param compose makes the question's text; what it throws is a fault
-   * @returns undefined where the application says no without words, or nothing that can be used.
+   * @returns undefined if the application says no without words, or nothing that can be used.
    */
   async ask(question: Question, compose: () => string): Promise<Answer | undefined> {
     let text: string;

@@ -35,7 +35,7 @@ export class CircuitBreaker {
     this.#options = options;
   }
 
-  /** @returns undefined where the call must not be made; else it must be told how the call ended. */
+  /** @returns undefined if the call must not be made; else it must be told how the call ended. */
   enter(): Passage | undefined {
     if (this.#state.name === "open" && this.#isOver(this.#state.since)) {
       this.#state = { name: "trying" };

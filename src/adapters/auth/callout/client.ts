@@ -15,9 +15,9 @@ export interface CalloutClientOptions {
 
 /** What the application said, before anybody has read it. */
 export interface Reply {
-  /** The body of an answer with status 200; undefined where the status itself says no. */
+  /** The body of an answer with status 200; undefined if the status itself says no. */
   readonly text: string | undefined;
-  /** For how long the answer may be used again; 0 where it may not. */
+  /** For how long the answer may be used again; 0 if it may not. */
   readonly maxAgeSeconds: number;
 }
 
@@ -29,7 +29,7 @@ const GATEWAY = new Set([502, 503, 504]);
 const DENIALS = new Set([401, 403]);
 
 /**
- * Sends one question to the application, and once more where it did not get through. Asking twice
+ * Sends one question to the application, and once more if it did not get through. Asking twice
  * does no harm, since an answer changes nothing.
  */
 export class CalloutClient {

@@ -13,7 +13,7 @@ export interface HttpExchangeOptions {
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
-  /** Undefined where it is longer than the limit; the rest was not read. */
+  /** Undefined if it is longer than the limit; the rest was not read. */
   readonly body: Buffer | undefined;
 }
 

@@ -12,7 +12,7 @@ import { Json } from "../../../domain/json.js";
  * left out. Numbers keep every digit.
  */
 
-/** @throws {TypeError} where a host's own input has no JSON form. */
+/** @throws {TypeError} if a host's own input has no JSON form. */
 export function pushQuestion(
   request: PushAuthRequest,
   forwardHeaders: readonly string[],
@@ -64,7 +64,7 @@ export function connectQuestion(
 
 /**
  * @param claims the identity's, as they are to be sent
- * @throws {TypeError} where an identity of somebody else's has no JSON form.
+ * @throws {TypeError} if an identity of somebody else's has no JSON form.
  */
 export function joinQuestion(request: JoinAuthRequest, claims: unknown): string {
   const { channel, params, identity } = request;

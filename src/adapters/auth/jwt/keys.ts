@@ -47,7 +47,7 @@ export function algorithmsOf(
  * One secret for HS256, HS384 and HS512, as far as it is long enough for them; a text stands for
  * its UTF-8 bytes.
  *
- * @throws {TypeError} where it is too short, for HS256 or for an algorithm that was asked for.
+ * @throws {TypeError} if it is too short, for HS256 or for an algorithm that was asked for.
  */
 export function secretKey(secret: string | Uint8Array, given?: readonly string[]): KeySource {
   const bytes = typeof secret === "string" ? new TextEncoder().encode(secret) : secret.slice();
@@ -81,7 +81,7 @@ function importSecret(bytes: Uint8Array, alg: string) {
  *
  * Where no key has an identifier (PEM has none), that of a token (`kid`) is not looked at.
  *
- * @throws {TypeError} where the text holds no key that can verify, or one that must stay secret.
+ * @throws {TypeError} if the text holds no key that can verify, or one that must stay secret.
  */
 export function publicKeys(text: string, given?: readonly string[]): KeySource {
   const algorithms = algorithmsOf(given, PUBLIC_KEY_ALGORITHMS, "public keys");

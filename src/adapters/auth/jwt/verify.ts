@@ -67,7 +67,7 @@ async function verifiedClaims(
   }
 }
 
-/** Undefined where the token is not to blame. */
+/** Undefined if the token is not to blame. */
 function reasonOf(error: unknown, errors: typeof JoseErrors): string | undefined {
   // Told where it happened, once for all tokens that waited for the keys.
   if (error instanceof KeysUnavailable) return "the keys are not available";
