@@ -115,7 +115,7 @@ export type ConnectDecision =
   | { readonly allow: true; readonly identity?: Identity }
   | { readonly allow: false };
 
-/** Who is behind a socket. The policy gives it at the connect and gets it back at each join. */
+/** Who uses a socket. The policy gives it at the connect and gets it back at each join. */
 export interface Identity {
   /** All sockets with the same id can be closed together (`Transport.closeSockets`). */
   readonly socketId?: string;

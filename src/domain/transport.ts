@@ -43,7 +43,7 @@ export interface TransportCounts {
 }
 
 /**
- * What a transport can do beside, where it knows its sockets: the operator's view of channels, and
+ * What a transport can do beside, if it knows its sockets: the operator's view of channels, and
  * the end of sockets whose token was revoked, need it. A transport without it is left out of both.
  */
 export interface SocketDirectory {
