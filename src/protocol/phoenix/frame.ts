@@ -17,10 +17,10 @@ export type ReplyStatus = "ok" | "error";
 
 /** One version of Phoenix's serializer: what the frames look like on the wire. */
 export interface Codec {
-  /** @returns undefined if the text is no frame. */
+  /** @returns undefined if the text is not a frame. */
   decodeText(text: string): ClientFrame | undefined;
 
-  /** @returns undefined if the bytes are not frame. `bytes` is not kept. */
+  /** @returns undefined if the bytes are not a frame. `bytes` is not kept. */
   decodeBinary(bytes: Uint8Array): ClientFrame | undefined;
 
   encodeReply(frame: ReplyFrame): string;
