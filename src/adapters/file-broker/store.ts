@@ -145,7 +145,7 @@ const MAGIC = 0xbeefc0de;
 const LAYOUTS = [1, 2];
 const PAGES_BYTES_MIN = 8192;
 
-/** The library ends the whole process where it opens a file that it cannot read. */
+/** The library ends the whole process if it opens a file that it cannot read. */
 function checkFile(path: string): void {
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
   const file = openSync(path, "r");
@@ -162,7 +162,7 @@ function checkFile(path: string): void {
   }
 }
 
-/** Makes it and what is above it, for its owner alone, where it is not there. */
+/** Makes it and what is above it, for its owner alone, if it does not exist. */
 export function makeDirectory(directory: string): void {
   const first = mkdirSync(directory, { recursive: true, mode: 0o700 });
   if (first === undefined) return;

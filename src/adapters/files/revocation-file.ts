@@ -122,7 +122,7 @@ export class RevocationFile {
     }
   }
 
-  /** Reads the file, and writes it anew where it holds more than what still counts. */
+  /** Reads the file, and writes it anew if it holds more than what still counts. */
   #compact(): Revocation[] {
     const text = readFileSync(this.path, "utf8");
     const lines = text.split("\n");

@@ -14,7 +14,7 @@ export interface MemorySocketOptions {
   /** Called within `deliver`; what it throws reaches nobody else. */
   readonly onMessage: (message: Message) => void;
   readonly onClose?: () => void;
-  /** Who is behind the socket: nobody in particular where missing. */
+  /** Who uses the socket; anonymous if missing. */
   readonly identity?: Identity;
 }
 

@@ -23,7 +23,7 @@ export class BridgedResponse extends ResponseWithHeaders {
   readonly #raw: RawResponse;
   readonly #isDraining: () => boolean;
   #whole: string | Uint8Array | undefined;
-  /** How the body goes out, where it does not go out whole. */
+  /** How the body goes out, if it does not go out whole. */
   #body: PacedBody | undefined;
   /** Bytes of the body that are written, and how many the handler has declared. */
   #written = 0;
@@ -228,7 +228,7 @@ export class BridgedResponse extends ResponseWithHeaders {
 
   /**
    * True if one of both sides asks for it, and after chunks: how uWebSockets.js reads these is
-   * too lenient to let anything behind them run.
+   * too lenient to let anything after them run.
    */
   #endsConnection(): boolean {
     if (this.req.isChunked || this.#isDraining()) return true;
@@ -255,7 +255,7 @@ export class BridgedResponse extends ResponseWithHeaders {
 
   /**
    * The client is still sending a body that nobody reads, of unknown length or too much to wait
-   * for; or the connection is to be closed behind an answer that uWebSockets.js cannot close it for.
+   * for; or the connection is to be closed after an answer that uWebSockets.js cannot close it for.
    */
   #mustLinger(): boolean {
     const outstanding = this.req.bytesOutstanding;

@@ -1,6 +1,6 @@
 import type { RawResponse } from "./raw-http.js";
 
-/** Bytes that are handed over at a time where uWebSockets.js would keep a copy of what does not leave at once. */
+/** Bytes that are handed over at a time if uWebSockets.js would keep a copy of what does not leave at once. */
 const PIECE_BYTES = 65_536;
 
 type Callback = (error?: Error) => void;
@@ -42,7 +42,7 @@ export class PacedBody {
   /**
    * As a part of a body of `total` bytes.
    *
-   * @param done called before `callback` where the body is complete: uWebSockets.js has ended the
+   * @param done called before `callback` if the body is complete: uWebSockets.js has ended the
    * answer then.
    */
   writePart(bytes: Uint8Array, total: number, done: () => void, callback: Callback): void {

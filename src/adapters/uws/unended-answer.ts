@@ -6,7 +6,7 @@ import type { RawResponse } from "./raw-http.js";
  * would go on with them. It is written as the text of a header field; uWebSockets.js ends each of
  * those with CRLF, which is the last line break that the answer needs.
  *
- * Each of these is the last thing to be written, within `cork` and behind a field of its own.
+ * Each of these is the last thing to be written, within `cork` and after a field of its own.
  */
 
 /** Ends the head; no body follows. */

@@ -79,7 +79,7 @@ function importSecret(bytes: Uint8Array, alg: string) {
  * Public keys given as text: PEM (one or more public keys or certificates), a JWK, or a JWK set
  * (RFC 7517).
  *
- * Where no key has an identifier (PEM has none), that of a token (`kid`) is not looked at.
+ * If no key has an identifier (PEM has none), that of a token (`kid`) is not looked at.
  *
  * @throws {TypeError} if the text holds no key that can verify, or one that must stay secret.
  */
@@ -142,7 +142,7 @@ function readPem(text: string): JWK[] {
 }
 
 /**
- * The key where it can verify; undefined for any other, which a set may hold as well (RFC 7517,
+ * The key if it can verify; undefined for any other, which a set may hold as well (RFC 7517,
  * section 5).
  */
 export function usableJwk(jwk: unknown): JWK | undefined {

@@ -46,7 +46,7 @@ export class KeysUnavailable extends Error {
  * `maxAgeMs`. No redirect is followed: the operator named the server that is trusted.
  *
  * @param report is told of each fetch that failed, once
- * @throws {TypeError} if the URL is none of http or https, or holds a user or a password.
+ * @throws {TypeError} if the URL is neither http nor https, or holds a user or a password.
  */
 export function remoteKeys(
   url: string,
