@@ -17,7 +17,7 @@ export interface ConnectThrottleOptions {
 const START_MS = 30_000;
 /** What is admitted at once if nobody came before, as a time at the rate, in milliseconds. */
 const BURST_MS = 100;
-/** The longest wait, in milliseconds: who would wait longer is rejected. */
+/** The longest wait, in milliseconds: a connect that would wait longer is rejected. */
 const WAIT_MS_MAX = 3_000;
 /** The shortest time between two admissions of waiting connects, in milliseconds. */
 const STEP_MS = 10;

@@ -66,7 +66,7 @@ export class Joins {
   }
 
   /**
-   * Asks for a channel. The socket's protocol is told what came of it. A socket that has joined the
+   * Asks for a channel. The socket's protocol is told the result. A socket that has joined the
    * channel must leave it first.
    *
    * @param since the id of the last message that the client has, or anything else if what the client
