@@ -6,7 +6,7 @@
 //     -H 'content-type: application/json' -d '{"channel":"news","data":1,"event":"woohoo"}'
 //   curl http://127.0.0.1:4004/recent
 //   curl -X DELETE http://127.0.0.1:4004/tickets/ann-1 -H 'authorization: Bearer demo-key'
-import { ApiKeyPolicy, createHexpush, TOKENS } from "hexpush";
+import { ApiKeyPolicy, createHexpush } from "hexpush";
 
 /** @import { AuthPolicy, Message, Transport } from "hexpush" */
 /** @import { Middleware } from "koa" */
