@@ -5,7 +5,7 @@ export interface ConnectRequest {
   /** Undefined if the client asks for a version that is not served. */
   readonly version: "1.0.0" | "2.0.0" | undefined;
   readonly token: string | undefined;
-  /** The subprotocol to answer with; none if it offered none that is served. */
+  /** The subprotocol to answer with; empty if the client offered none that is served. */
   readonly protocol: string;
 }
 
