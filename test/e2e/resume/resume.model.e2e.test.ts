@@ -131,8 +131,8 @@ const events = [
   ),
 ];
 
-async function follow(commands: Iterable<Command>, broker: string): Promise<void> {
-  const world = new World(broker);
+async function follow(commands: Iterable<Command>, broker: string, seed?: number): Promise<void> {
+  const world = new World(broker, seed);
   await world.start();
   try {
     const model: Model = {
@@ -176,6 +176,13 @@ describe("whatever happens to clients and server, no message is lost, doubled or
         }
       }),
       { numRuns: 100 },
+    );
+  }, 120_000);
+
+  it("on a broker that answers later", async () => {
+    await fc.assert(
+      fc.asyncProperty(commands, fc.nat(), (steps, seed) => follow(steps, "memory:", seed)),
+      { numRuns: 50 },
     );
   }, 120_000);
 

@@ -1,5 +1,13 @@
+import { ContainerModule } from "inversify";
 import { pino } from "pino";
-import { type Config, createHexpush, type Hexpush } from "../../../src/index.js";
+import {
+  type Config,
+  createHexpush,
+  type Hexpush,
+  MemoryBroker,
+  TOKENS,
+} from "../../../src/index.js";
+import { AsyncBroker } from "../../support/async-broker.js";
 import type { Follower, Place } from "./follower.js";
 import { PhoenixFollower } from "./phoenix-follower.js";
 import { StreamFollower } from "./stream-follower.js";
@@ -28,7 +36,8 @@ export class World implements Place {
   #cuts = 0;
   port = 0;
 
-  constructor(broker: string) {
+  /** @param seed of the delays of a broker that answers later; undefined for one that does not. */
+  constructor(broker: string, seed?: number) {
     this.truth = new Truth(KEPT, () => this.#now);
     this.followers = [
       new PhoenixFollower("v1", "1.0.0", this.truth),
@@ -40,6 +49,7 @@ export class World implements Place {
       websockets: WEBSOCKETS,
       logger: pino({ level: "silent" }),
       broker,
+      modules: seed === undefined ? [] : [this.#lateBroker(seed)],
       historySize: KEPT.size,
       historyTtl: KEPT.ttl,
       sendBufferLimit: SEND_BUFFER,
@@ -50,6 +60,20 @@ export class World implements Place {
           consumerCut: () => this.#cuts++,
         },
       ],
+    });
+  }
+
+  #lateBroker(seed: number): ContainerModule {
+    const inner = new MemoryBroker({
+      historyLimits: () => KEPT,
+      memoryBytesMax: 268_435_456,
+      idempotencyKeysMax: 0,
+      now: () => this.#now * 1000,
+    });
+    // All messages, so that the truth knows those of channels that nobody follows just then.
+    const broker = new AsyncBroker(inner, { seed, onlySubscribed: false });
+    return new ContainerModule(({ rebind }) => {
+      rebind(TOKENS.broker).toConstantValue(broker);
     });
   }
 
