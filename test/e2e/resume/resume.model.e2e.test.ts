@@ -83,13 +83,19 @@ const connections = [
       (model) => model.open[at] === false,
       async (world, model) => {
         model.open[at] = true;
+        let isConnecting = true;
         const meanwhile = async () => {
-          for (let pushed = 0; pushed < count; pushed++) {
+          // A slow broker takes its time for a join: then there are more of them.
+          for (let pushed = 0; pushed < (isConnecting ? count * 8 : count); pushed++) {
             await new Promise((resolve) => setImmediate(resolve));
             await world.push([name]);
           }
         };
-        await Promise.all([follower(world, at).connect(world), meanwhile()]);
+        const connect = async () => {
+          await follower(world, at).connect(world);
+          isConnecting = false;
+        };
+        await Promise.all([connect(), meanwhile()]);
       },
     ),
   ),

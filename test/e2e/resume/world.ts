@@ -71,7 +71,7 @@ export class World implements Place {
       now: () => this.#now * 1000,
     });
     // All messages, so that the truth knows those of channels that nobody follows just then.
-    const broker = new AsyncBroker(inner, { seed, onlySubscribed: false });
+    const broker = new AsyncBroker(inner, { seed, onlySubscribed: false, turnsMax: 12 });
     return new ContainerModule(({ rebind }) => {
       rebind(TOKENS.broker).toConstantValue(broker);
     });
