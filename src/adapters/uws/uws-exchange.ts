@@ -53,8 +53,10 @@ export function openStream(
   const requestId = requestIdOf(headers["x-request-id"], newRequestId);
   const onEnd = observer?.(requestId, "GET", EVENTS_PATH);
   const exchange = new UwsExchange(raw, { "x-request-id": requestId }, onEnd);
+  // First: what is written while the stream opens may show that the client has gone.
+  raw.onAborted(() => exchange.aborted());
   const stream = streams.open({ method: "GET", query, headers }, exchange);
-  if (!exchange.isOver) exchange.watch(streams, stream);
+  if (stream !== undefined) exchange.serve(streams, stream);
 }
 
 class UwsExchange implements StreamExchange {
@@ -87,11 +89,22 @@ class UwsExchange implements StreamExchange {
       : Buffer.from(this.raw.getRemoteAddressAsText()).toString("latin1");
   }
 
-  /** Reports buffer space and the end of the connection from now on. */
-  watch(streams: EventStreams, stream: Stream | undefined): void {
+  /** Reports buffer space and the end of the connection to the stream from now on. */
+  serve(streams: EventStreams, stream: Stream): void {
+    if (this.isOver) {
+      streams.gone(stream);
+      return;
+    }
     this.#streams = streams;
     this.#stream = stream;
-    this.raw.onAborted(() => this.#aborted());
+  }
+
+  /** The library takes no more calls for the response. */
+  aborted(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.onEnd?.(undefined);
+    if (this.#stream !== undefined) this.#streams?.gone(this.#stream);
   }
 
   answer(status: number, fields: StreamFields, body: string | undefined): void {
@@ -202,12 +215,6 @@ class UwsExchange implements StreamExchange {
     this.flush();
     if (this.isOver || this.#isBlocked || this.#stream === undefined) return;
     this.#streams?.writable(this.#stream);
-  }
-
-  #aborted(): void {
-    this.isOver = true;
-    this.onEnd?.(undefined);
-    if (this.#stream !== undefined) this.#streams?.gone(this.#stream);
   }
 
   #finish(): void {
