@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Headers } from "../../domain/auth-policy.js";
 import type { EventStreams } from "../../protocol/sse/event-streams.js";
-import type { StreamExchange, StreamFields } from "../../protocol/sse/stream.js";
+import type { Stream, StreamExchange, StreamFields } from "../../protocol/sse/stream.js";
 
 /** How long a slow client may take for the last event, in milliseconds. */
 const GOODBYE_MS = 5_000;
@@ -19,9 +19,10 @@ export function openStream(
   const query = mark === -1 ? "" : url.slice(mark + 1);
   // Node joins repeated fields itself, except set-cookie, which no request has.
   const headers = request.headers as Headers;
-  const stream = streams.open({ method, query, headers }, new NodeExchange(request, response));
+  const exchange = new NodeExchange(request, response);
+  const stream = streams.open({ method, query, headers }, exchange);
   if (stream === undefined) return;
-  response.on("drain", () => streams.writable(stream));
+  exchange.serve(streams, stream);
   response.once("close", () => streams.gone(stream));
 }
 
@@ -29,6 +30,8 @@ class NodeExchange implements StreamExchange {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   #isCorked = false;
+  #streams: EventStreams | undefined;
+  #stream: Stream | undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.#request = request;
@@ -53,10 +56,27 @@ class NodeExchange implements StreamExchange {
     this.#response.flushHeaders();
   }
 
+  /** Reports buffer space to the stream from now on. */
+  serve(streams: EventStreams, stream: Stream): void {
+    this.#streams = streams;
+    this.#stream = stream;
+    // What was sent until now may have stopped a resume.
+    if (stream.state === "open" && stream.opening !== undefined) {
+      setImmediate(() => this.#onSent());
+    }
+  }
+
   write(text: string): void {
     this.#cork();
-    this.#response.write(text);
+    if (this.#stream?.opening === undefined) this.#response.write(text);
+    else this.#response.write(text, this.#onSent);
   }
+
+  /** In place of `drain`, which comes only after more bytes than some limits allow. */
+  readonly #onSent = (error?: Error | null): void => {
+    if (error || this.#stream === undefined) return;
+    this.#streams?.writable(this.#stream);
+  };
 
   end(text: string): void {
     const response = this.#response;
