@@ -3,6 +3,7 @@ import type { Middleware } from "koa";
 import type { Logger } from "pino";
 import type { ChannelDetail, ChannelSummary, Page, Stats } from "./application/control.js";
 import { describeError } from "./application/describe-error.js";
+import { LazyBroker } from "./application/lazy-broker.js";
 import { isOpenToEveryone } from "./application/open-policy.js";
 import type { PushTrace } from "./application/push-traces.js";
 import type { RevocationInput } from "./application/revocation.js";
@@ -20,7 +21,7 @@ import {
   TOKENS,
 } from "./container/tokens.js";
 import { type Container, type ContainerModule, createContainer, hostModule } from "./container.js";
-import type { AuthPolicy, MaybePromise } from "./domain/auth-policy.js";
+import type { AuthPolicy } from "./domain/auth-policy.js";
 import type { History, HistoryQuery } from "./domain/broker.js";
 import { Json } from "./domain/json.js";
 import { isPromise } from "./domain/maybe-promise.js";
@@ -223,25 +224,15 @@ export function fromContainer(container: Container): Hexpush {
   let listening: Promise<Address> | undefined;
   let stopping: Promise<void> | undefined;
 
-  /** Stops the sockets and streams on the host's own servers. */
-  const stopAttached = async (timeoutMs: number): Promise<void> => {
-    drain.begin();
-    if (subscriptions.size > 0 && timeoutMs > 0) {
-      const timeout = AbortSignal.timeout(timeoutMs);
-      await (config.drainSockets ? drain.run(timeoutMs, timeout) : drain.wait(timeout));
-      await drain.finish(timeoutMs);
-    } else {
-      await drain.finish(0);
-    }
-    attached?.terminate();
-  };
   const stop = async (timeoutSeconds: number): Promise<void> => {
     listening = undefined;
     state.draining = true;
     isServing = false;
     log.info({ timeoutSeconds }, "draining");
     await server.stop(timeoutSeconds * 1000);
-    await stopAttached(timeoutSeconds * 1000);
+    // The sockets and streams on the host's own servers.
+    await drain.stop(subscriptions.size > 0 ? timeoutSeconds * 1000 : 0, config.drainSockets);
+    attached?.terminate();
     subscriptions.stop();
     await broker.close();
     await pushes.stop();
@@ -307,50 +298,6 @@ export function fromContainer(container: Container): Hexpush {
       return app.callback();
     },
   };
-}
-
-/** Opens the broker on first use, once for concurrent callers, and again after a failure. */
-class LazyBroker {
-  readonly #start: () => MaybePromise<void>;
-  #opening: { readonly done: MaybePromise<void> } | undefined;
-  #isClosed = false;
-
-  constructor(start: () => MaybePromise<void>) {
-    this.#start = start;
-  }
-
-  /** Opens it even after `close`. Synchronous if the broker's start is. */
-  open(): MaybePromise<void> {
-    this.#isClosed = false;
-    if (this.#opening !== undefined) return this.#opening.done;
-    const started = this.#start();
-    const done = isPromise(started) ? this.#forgetFailure(started) : started;
-    this.#opening = { done };
-    return done;
-  }
-
-  /** For callers that must not reopen the broker of a stopped server. */
-  openUnlessClosed(): MaybePromise<void> {
-    return this.#isClosed ? undefined : this.open();
-  }
-
-  /** Resolves once the broker may be stopped. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    const opening = this.#opening;
-    this.#opening = undefined;
-    // The caller of `open` gets the error.
-    await Promise.resolve(opening?.done).catch(() => {});
-  }
-
-  async #forgetFailure(started: Promise<void>): Promise<void> {
-    try {
-      await started;
-    } catch (error) {
-      this.#opening = undefined;
-      throw error;
-    }
-  }
 }
 
 function receiptOf(outcome: AcceptedPush | UnacceptedPush): PushReceipt {

@@ -62,6 +62,21 @@ function recording(): { transport: Transport; got: Message[] } {
 }
 
 describe("createHexpush", () => {
+  it("drains once, however often it is stopped", async () => {
+    const lines: string[] = [];
+    const logger = pino({}, { write: (line: string) => void lines.push(JSON.parse(line).msg) });
+    const hexpush = createHexpush({ port: 0, logger });
+    const { port } = await hexpush.start();
+    const client = await RawClient.connect(`ws://127.0.0.1:${port}/push_socket`, "2.0.0");
+    const stops = [hexpush.stop(1), hexpush.stop(1), hexpush.stop(0)];
+    expect((await client.closed).code).toBe(1012);
+    await Promise.all(stops);
+    expect(lines.filter((line) => line === "draining" || line === "stopped")).toEqual([
+      "draining",
+      "stopped",
+    ]);
+  });
+
   it("starts and stops a server inside a program, and again", async () => {
     const { hexpush, url } = await start();
     expect((await post(url, push)).status).toBe(200);

@@ -54,11 +54,6 @@ export class Resume {
     this.#target = target;
   }
 
-  /** The id of the last message that was sent, or the position from which the resume started. */
-  get position(): string {
-    return this.#since;
-  }
-
   get isCaughtUp(): boolean {
     return this.#state === "caught up";
   }

@@ -14,6 +14,7 @@ import { type PhoenixProtocols, phoenixProtocols } from "../../protocol/phoenix/
 import {
   type AcceptedUpgrade,
   decideUpgrade,
+  HARD_FRAME_BYTES_MAX,
   type RejectedUpgrade,
   SHUTTING_DOWN,
   SOCKET_PATH,
@@ -22,9 +23,6 @@ import { CorkAnchor } from "./cork-anchor.js";
 import { refuse } from "./http-bridge.js";
 import { PhoenixWriter, type UserData } from "./phoenix-writer.js";
 import { readRequestHead } from "./request-head.js";
-
-/** Frames up to this many bytes are read, so that the client can be told why (1009). */
-const HARD_FRAME_BYTES_MAX = 1_048_576;
 
 export interface PhoenixSocketsOptions {
   readonly subscriptions: Subscriptions;

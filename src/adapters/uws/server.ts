@@ -4,7 +4,7 @@ import { ListenError, listenError } from "../../application/listen-error.js";
 import type { Connects } from "../../application/subscriptions/connects.js";
 import type { Drain } from "../../application/subscriptions/drain.js";
 import type { Subscriptions } from "../../application/subscriptions/subscriptions.js";
-import { SOCKET_PATH } from "../../protocol/phoenix/upgrades.js";
+import { NOT_A_WEBSOCKET, SOCKET_PATH } from "../../protocol/phoenix/upgrades.js";
 import { EVENTS_PATH } from "../../protocol/sse/event-streams.js";
 import type { FastPath } from "./fast-path.js";
 import { HttpBridge, type NodeRequestHandler, refuse } from "./http-bridge.js";
@@ -69,7 +69,7 @@ export class UwsServer {
     connects.start();
     // What comes here is no upgrade: uWebSockets.js's own route takes those.
     app.any(SOCKET_PATH, (response) =>
-      refuse(response, 400, "This path takes WebSocket connections."),
+      refuse(response, NOT_A_WEBSOCKET.status, NOT_A_WEBSOCKET.error),
     );
     // Registered by path, since uWebSockets.js compares method and path anyway.
     for (const route of fastPath?.routes ?? []) {
@@ -114,16 +114,8 @@ export class UwsServer {
     this.#isDraining = true;
     if (this.#listening !== undefined) this.#uws.us_listen_socket_close(this.#listening);
     this.#listening = undefined;
-    const timeout = new AbortController();
-    const deadline = deferred(timeoutMs);
-    this.#options.drain.begin();
-    const drained = this.#options.drainSockets
-      ? this.#options.drain.run(timeoutMs, timeout.signal)
-      : this.#options.drain.wait(timeout.signal);
-    await Promise.race([Promise.all([drained, this.#bridge.idle()]), deadline.passed]);
-    timeout.abort();
-    deadline.cancel();
-    await this.#options.drain.finish(timeoutMs);
+    const { drain, drainSockets } = this.#options;
+    await drain.stop(timeoutMs, drainSockets, this.#bridge.idle());
     this.#close();
   }
 
@@ -149,12 +141,4 @@ async function assertFree(host: string, port: number): Promise<void> {
     throw listenError(host, port, error as NodeJS.ErrnoException);
   }
   await new Promise((resolve) => probe.close(resolve));
-}
-
-function deferred(ms: number): { passed: Promise<void>; cancel: () => void } {
-  let timer: NodeJS.Timeout | undefined;
-  const passed = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  return { passed, cancel: () => clearTimeout(timer) };
 }

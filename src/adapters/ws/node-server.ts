@@ -4,8 +4,8 @@ import { listenError } from "../../application/listen-error.js";
 import type { Connects } from "../../application/subscriptions/connects.js";
 import type { Drain } from "../../application/subscriptions/drain.js";
 import type { Subscriptions } from "../../application/subscriptions/subscriptions.js";
-import { SOCKET_PATH } from "../../protocol/phoenix/upgrades.js";
-import { NOT_A_WEBSOCKET, type PhoenixSockets, targetOf } from "./phoenix-sockets.js";
+import { NOT_A_WEBSOCKET, SOCKET_PATH } from "../../protocol/phoenix/upgrades.js";
+import { type PhoenixSockets, targetOf } from "./phoenix-sockets.js";
 import { JSON_TYPE, jsonBody } from "./raw-answers.js";
 
 /** As long as uWebSockets.js keeps a connection without a request, in milliseconds. */
@@ -81,19 +81,7 @@ export class NodeServer {
     this.#isDraining = true;
     const closed = new Promise((resolve) => server.close(resolve));
     for (const response of this.#responses) closeAfter(response);
-    const timeout = new AbortController();
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs);
-    });
-    drain.begin();
-    const drained = drainSockets
-      ? drain.run(timeoutMs, timeout.signal)
-      : drain.wait(timeout.signal);
-    await Promise.race([Promise.all([drained, this.#idle()]), deadline]);
-    timeout.abort();
-    clearTimeout(timer);
-    await drain.finish(timeoutMs);
+    await drain.stop(timeoutMs, drainSockets, this.#idle());
     phoenix.detach();
     for (const stream of this.#streams) stream.destroy();
     await closed;

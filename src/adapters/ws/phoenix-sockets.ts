@@ -11,6 +11,8 @@ import { type PhoenixProtocols, phoenixProtocols } from "../../protocol/phoenix/
 import {
   type AcceptedUpgrade,
   decideUpgrade,
+  HARD_FRAME_BYTES_MAX,
+  NOT_A_WEBSOCKET,
   SHUTTING_DOWN,
   SOCKET_PATH,
 } from "../../protocol/phoenix/upgrades.js";
@@ -20,15 +22,7 @@ import { PhoenixWriter } from "./phoenix-writer.js";
 import { RequestUpgrades, rejectUpgrade } from "./raw-answers.js";
 import { UndecidedStream } from "./undecided-stream.js";
 
-/** Frames up to this many bytes are read, so that the client can be told why (1009). */
-const HARD_FRAME_BYTES_MAX = 1_048_576;
-
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
-
-export const NOT_A_WEBSOCKET = {
-  status: 400,
-  error: "This path takes WebSocket connections.",
-} as const;
 
 export interface PhoenixSocketsOptions {
   readonly subscriptions: Subscriptions;

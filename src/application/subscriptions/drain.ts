@@ -27,6 +27,29 @@ export class Drain {
     this.#random = random;
   }
 
+  /**
+   * Rejects connects, closes all sockets, and resolves when none is open and `idle` has resolved, at
+   * the latest when the time is over.
+   *
+   * @param timeoutMs 0 closes everything at once.
+   * @param isSpread whether sockets are closed over the time, or only at its end
+   * @param idle what else must end first, such as requests in flight
+   */
+  async stop(timeoutMs: number, isSpread: boolean, idle?: Promise<unknown>): Promise<void> {
+    this.begin();
+    const timeout = new AbortController();
+    const { signal } = timeout;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const deadline = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs);
+    });
+    const drained = isSpread ? this.run(timeoutMs, signal) : this.wait(signal);
+    await Promise.race([Promise.all([drained, idle]), deadline]);
+    timeout.abort();
+    clearTimeout(timer);
+    await this.finish(timeoutMs);
+  }
+
   /** Rejects connects from now on. */
   begin(): void {
     this.#spreadMs = this.#connects.spreadMs(this.#subscriptions.size);

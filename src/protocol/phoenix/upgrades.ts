@@ -29,6 +29,15 @@ export interface RejectedUpgrade {
   readonly fields?: Readonly<Record<string, string>>;
 }
 
+/** Frames up to this many bytes are read, so that the client can be told why (1009). */
+export const HARD_FRAME_BYTES_MAX = 1_048_576;
+
+/** The answer to a request for the path of sockets that is no upgrade. */
+export const NOT_A_WEBSOCKET: RejectedUpgrade = {
+  status: 400,
+  error: "This path takes WebSocket connections.",
+};
+
 export const SHUTTING_DOWN: RejectedUpgrade = {
   status: 503,
   error: "The server is shutting down.",

@@ -155,6 +155,17 @@ describe("a gate that bounds nothing", () => {
     expect(ends([...comers, ...late])).toEqual({ passed: 1, admitted: 24 });
     expect(ends(come(gate, 100))).toEqual({ passed: 100 });
   });
+
+  it("ends its start while some wait, and admits all of them", () => {
+    const throttle = new ConnectThrottle({ rate: 10, startMs: 50 });
+    throttle.start();
+    const comers = come(throttle, 31);
+    expect(ends(comers)).toEqual({ passed: 1, waits: 30 });
+    vi.advanceTimersByTime(160);
+    expect(ends(comers)).toEqual({ passed: 1, admitted: 30 });
+    expect(throttle.waiting).toBe(0);
+    expect(throttle.tryAdmit()).toBe(true);
+  });
 });
 
 it("spreads returns over the time in which they are admitted, and over a second at least", () => {
