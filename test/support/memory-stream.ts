@@ -41,6 +41,8 @@ export class MemoryExchange implements StreamExchange {
     if (!this.isReading) this.bufferedBytes += bytes;
   }
 
+  flush(): void {}
+
   end(text: string): void {
     this.write(text, text.length);
     this.isEnded = true;

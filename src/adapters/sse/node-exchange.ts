@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Headers } from "../../domain/auth-policy.js";
 import type { EventStreams } from "../../protocol/sse/event-streams.js";
-import type { Stream, StreamExchange, StreamFields } from "../../protocol/sse/stream.js";
-
-/** How long a slow client may take for the last event, in milliseconds. */
-const GOODBYE_MS = 5_000;
+import {
+  GOODBYE_MS,
+  type Stream,
+  type StreamExchange,
+  type StreamFields,
+} from "../../protocol/sse/stream.js";
 
 /** Serves a stream over `node:http`, or what behaves like it. */
 export function openStream(
@@ -60,15 +62,13 @@ class NodeExchange implements StreamExchange {
   serve(streams: EventStreams, stream: Stream): void {
     this.#streams = streams;
     this.#stream = stream;
-    // What was sent until now may have stopped a resume.
-    if (stream.state === "open" && stream.opening !== undefined) {
-      setImmediate(() => this.#onSent());
-    }
   }
 
   write(text: string): void {
     this.#cork();
-    if (this.#stream?.opening === undefined) this.#response.write(text);
+    const isLive = this.#stream !== undefined && this.#stream.opening === undefined;
+    // Only a resume waits for space.
+    if (isLive) this.#response.write(text);
     else this.#response.write(text, this.#onSent);
   }
 
@@ -77,6 +77,12 @@ class NodeExchange implements StreamExchange {
     if (error || this.#stream === undefined) return;
     this.#streams?.writable(this.#stream);
   };
+
+  flush(): void {
+    if (!this.#isCorked) return;
+    this.#isCorked = false;
+    this.#response.socket?.uncork();
+  }
 
   end(text: string): void {
     const response = this.#response;
@@ -95,9 +101,6 @@ class NodeExchange implements StreamExchange {
     if (this.#isCorked || socket === null || typeof socket.cork !== "function") return;
     this.#isCorked = true;
     socket.cork();
-    queueMicrotask(() => {
-      this.#isCorked = false;
-      socket.uncork();
-    });
+    queueMicrotask(() => this.flush());
   }
 }

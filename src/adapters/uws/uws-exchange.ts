@@ -4,11 +4,14 @@ import { utf8Length } from "../../domain/name.js";
 import { requestIdOf } from "../../protocol/http/api.js";
 import type { RequestEnd, RequestObserver } from "../../protocol/http/observe-requests.js";
 import { EVENTS_PATH, type EventStreams } from "../../protocol/sse/event-streams.js";
-import type { Stream, StreamExchange, StreamFields } from "../../protocol/sse/stream.js";
+import {
+  GOODBYE_MS,
+  type Stream,
+  type StreamExchange,
+  type StreamFields,
+} from "../../protocol/sse/stream.js";
 import type { RawRequest, RawResponse } from "./raw-http.js";
 
-/** How long a slow client may take for the last event, in milliseconds. */
-const GOODBYE_MS = 5_000;
 /** What is written within a turn goes out together, up to so many bytes. */
 const GATHERED_BYTES_MAX = 65_536;
 
@@ -147,12 +150,6 @@ class UwsExchange implements StreamExchange {
   flushQueued(): void {
     this.#isQueued = false;
     this.flush();
-    const stream = this.#stream;
-    if (this.#isBlocked || stream?.opening === undefined) return;
-    // What this turn has gathered may have stopped a resume, and no event tells that it is sent.
-    setImmediate(() => {
-      if (!this.isOver && !this.#isBlocked) this.#streams?.writable(stream);
-    });
   }
 
   flush(): void {

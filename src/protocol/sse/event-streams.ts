@@ -9,15 +9,11 @@ import type { Subscriptions } from "../../application/subscriptions/subscription
 import type { Headers, Identity } from "../../domain/auth-policy.js";
 import { Json } from "../../domain/json.js";
 import { utf8Length } from "../../domain/name.js";
+import { answerPreflight, originFields, reject, startStream } from "./answers.js";
+import { CLOSE_DRAIN, CLOSE_POLICY, CLOSE_TRY_AGAIN, streamEnd } from "./close-codes.js";
 import { Cursor } from "./cursor.js";
 import { closedEvent, HEARTBEAT, namedEvent, positionEvent, retryLine } from "./event-text.js";
-import {
-  type Opening,
-  Stream,
-  type StreamExchange,
-  type StreamFields,
-  type StreamHead,
-} from "./stream.js";
+import { type Opening, Stream, type StreamExchange, type StreamHead } from "./stream.js";
 import { cursorOf, type StreamJoins } from "./stream-protocol.js";
 import { readStreamRequest, type StreamRequest } from "./stream-request.js";
 import { StreamWriters } from "./stream-writers.js";
@@ -44,19 +40,6 @@ const SWEEP_MS = 500;
 const RETRY_MS_MIN = 2_000;
 const RETRY_SPREAD_MS = 3_000;
 
-const JSON_TYPE = "application/json; charset=utf-8";
-const NO_STORE = "max-age=0, private, must-revalidate";
-
-/**
- * `no-transform` keeps compressing proxies from waiting for more (RFC 9111, section 5.2.2.6), and
- * nginx does not buffer a response with `x-accel-buffering: no`.
- */
-const STREAM_FIELDS: StreamFields = {
-  "cache-control": "no-store, no-transform",
-  "content-type": "text/event-stream; charset=utf-8",
-  "x-accel-buffering": "no",
-};
-
 /** `GET /push_events`: a stream of server-sent events, joined to its channels while it is open. */
 export class EventStreams implements StreamJoins {
   readonly #subscriptions: Subscriptions;
@@ -64,8 +47,6 @@ export class EventStreams implements StreamJoins {
   readonly #random: () => number;
   readonly #writers: StreamWriters;
   readonly #open = new Set<Stream>();
-  /** The undecided connects. */
-  readonly #attempts = new WeakMap<Stream, Parameters<Connects["admit"]>[0]>();
   readonly #sweepMs: number;
   readonly #quietMax: number;
   #sweeping: ReturnType<typeof setInterval> | undefined;
@@ -107,6 +88,7 @@ export class EventStreams implements StreamJoins {
     }
     const stream = new Stream(exchange);
     stream.opening = {
+      attempt: undefined,
       isHead: method === "HEAD",
       fields,
       channels: asked.channels,
@@ -127,7 +109,7 @@ export class EventStreams implements StreamJoins {
 
   /** The connection is gone. Idempotent. */
   gone(stream: Stream): void {
-    const attempt = this.#attempts.get(stream);
+    const attempt = stream.opening?.attempt;
     if (attempt !== undefined) this.#connects.abandon(attempt);
     this.#ended(stream);
   }
@@ -163,12 +145,12 @@ export class EventStreams implements StreamJoins {
       }),
       decided: (outcome: ConnectOutcome) => this.#decided(stream, asked, outcome),
     };
-    this.#attempts.set(stream, attempt);
+    if (stream.opening !== undefined) stream.opening.attempt = attempt;
     this.#connects.admit(attempt);
   }
 
   #decided(stream: Stream, asked: StreamRequest, outcome: ConnectOutcome): void {
-    this.#attempts.delete(stream);
+    if (stream.opening !== undefined) stream.opening.attempt = undefined;
     if (stream.state !== "opening") return;
     switch (outcome.kind) {
       case "allowed":
@@ -178,10 +160,10 @@ export class EventStreams implements StreamJoins {
         this.#reject(stream, {});
         break;
       case "draining":
-        this.#postpone(stream, 1012, undefined, outcome.spreadMs);
+        this.#postpone(stream, CLOSE_DRAIN, undefined, outcome.spreadMs);
         break;
       case "throttled":
-        this.#postpone(stream, 1013, "too many connects at once");
+        this.#postpone(stream, CLOSE_TRY_AGAIN, "too many connects at once");
     }
   }
 
@@ -201,7 +183,8 @@ export class EventStreams implements StreamJoins {
   #decidedOne(stream: Stream): void {
     const { opening } = stream;
     if (opening === undefined || stream.state !== "opening" || --opening.undecided > 0) return;
-    if (opening.unavailable !== undefined) this.#postpone(stream, 1013, opening.unavailable);
+    if (opening.unavailable !== undefined)
+      this.#postpone(stream, CLOSE_TRY_AGAIN, opening.unavailable);
     else if (opening.joined.length === 0) this.#reject(stream, { denied: inOrder(opening) });
     else this.#begin(stream, opening);
   }
@@ -215,7 +198,7 @@ export class EventStreams implements StreamJoins {
         opening.joined.map(({ subscription }) => subscription.channel),
       );
     }
-    this.#start(exchange, opening.fields);
+    startStream(exchange, opening.fields);
     if (opening.isHead) {
       exchange.end("");
       this.#ended(stream);
@@ -233,33 +216,15 @@ export class EventStreams implements StreamJoins {
   }
 
   #close(stream: Stream, reason: CloseReason): void {
-    const [code, text] = this.#codeOf(reason);
+    const ms = this.#retryMs(reason.kind === "drain" ? reason.retryMs : 0);
+    const { code, text, comesBack } = streamEnd(reason, ms);
     if (stream.state === "open") {
-      const goodbye = reason.kind === "drain" || reason.kind === "replay lost" ? text.retry : "";
-      stream.exchange.end(goodbye + closedEvent(code, text.reason));
+      stream.exchange.end((comesBack ? retryLine(ms) : "") + closedEvent(code, text));
       this.#ended(stream);
-    } else if (code === 1008) {
+    } else if (code === CLOSE_POLICY) {
       this.#reject(stream, {});
     } else {
-      this.#postpone(stream, code, text.reason);
-    }
-  }
-
-  /** The reason repeats the time: no script sees the `retry` line. */
-  #codeOf(reason: CloseReason): [code: number, text: { retry: string; reason: string }] {
-    const ms = this.#retryMs(reason.kind === "drain" ? reason.retryMs : 0);
-    const retry = retryLine(ms);
-    switch (reason.kind) {
-      case "disconnected":
-        return [1001, { retry, reason: "disconnected" }];
-      case "expired":
-        return [1008, { retry, reason: "token expired" }];
-      case "drain":
-        return [1012, { retry, reason: `retry in ${ms}` }];
-      case "replay lost":
-        return [1013, { retry, reason: reason.text }];
-      default:
-        return [1008, { retry, reason: reason.kind === "policy" ? reason.text : reason.kind }];
+      this.#postpone(stream, code, text);
     }
   }
 
@@ -274,13 +239,9 @@ export class EventStreams implements StreamJoins {
   #postpone(stream: Stream, code: number, reason?: string, spreadMs = 0): void {
     const { exchange, opening } = stream;
     const ms = this.#retryMs(0, spreadMs);
-    this.#start(exchange, opening?.fields ?? {});
+    startStream(exchange, opening?.fields ?? {});
     exchange.end(retryLine(ms) + closedEvent(code, reason ?? `retry in ${ms}`));
     this.#ended(stream);
-  }
-
-  #start(exchange: StreamExchange, fields: StreamFields): void {
-    exchange.start({ ...fields, ...STREAM_FIELDS });
   }
 
   #write(stream: Stream, text: string): void {
@@ -312,37 +273,6 @@ export class EventStreams implements StreamJoins {
       stream.write(HEARTBEAT, HEARTBEAT.length);
     }
   }
-}
-
-/** What a page of an allowed origin needs; without credentials, as a token is sent explicitly. */
-function originFields(origin: string | undefined): StreamFields {
-  if (origin === undefined) return {};
-  return {
-    vary: "Origin",
-    "access-control-allow-origin": origin,
-    "access-control-expose-headers": "x-request-id",
-  };
-}
-
-function answerPreflight(exchange: StreamExchange, fields: StreamFields): void {
-  const more = {
-    "cache-control": NO_STORE,
-    "access-control-allow-methods": "GET",
-    "access-control-allow-headers": "authorization,last-event-id,x-request-id",
-    "access-control-max-age": "600",
-  };
-  exchange.answer(204, { ...fields, ...more }, undefined);
-}
-
-function reject(
-  exchange: StreamExchange,
-  status: number,
-  error: string,
-  fields: StreamFields,
-  details = {},
-): void {
-  const own = { ...fields, "cache-control": NO_STORE, "content-type": JSON_TYPE };
-  exchange.answer(status, own, JSON.stringify({ error, ...details }));
 }
 
 /** Denied channels, channels that could not be resumed, and where the stream begins. */

@@ -33,13 +33,8 @@ class StreamWriter implements SocketWriter<Stream> {
       this.#lastFrame = frame;
       this.#lastBytes = utf8Length(frame);
     }
-    const bytes = this.#lastBytes;
-    const buffered = stream.exchange.bufferedBytes;
-    if (buffered > 0 && buffered + bytes > this.#writers.sendBufferBytesMax) {
-      this.#writers.cut(stream);
-    } else {
-      stream.write(frame, bytes);
-    }
+    if (this.#isTooMuch(stream, this.#lastBytes)) this.#writers.cut(stream);
+    else stream.write(frame, this.#lastBytes);
   }
 
   batch(_stream: Stream, work: () => void): void {
@@ -47,6 +42,8 @@ class StreamWriter implements SocketWriter<Stream> {
   }
 
   bufferedBytes({ exchange }: Stream): number {
+    // What one turn has gathered does not make a client slow. A little of it decides nothing.
+    if (exchange.bufferedBytes > this.#writers.sendBufferBytesMax / 4) exchange.flush();
     return exchange.bufferedBytes;
   }
 
@@ -56,6 +53,14 @@ class StreamWriter implements SocketWriter<Stream> {
 
   share(group: SocketGroup): Share<Stream> {
     return new SetShare(group, this);
+  }
+
+  #isTooMuch({ exchange }: Stream, bytes: number): boolean {
+    const max = this.#writers.sendBufferBytesMax;
+    const isOver = () => exchange.bufferedBytes > 0 && exchange.bufferedBytes + bytes > max;
+    if (!isOver()) return false;
+    exchange.flush();
+    return isOver();
   }
 }
 

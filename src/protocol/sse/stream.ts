@@ -1,5 +1,9 @@
+import type { ConnectAttempt } from "../../application/subscriptions/connects.js";
 import type { AcceptedJoin, Socket, Subscription } from "../../application/subscriptions/socket.js";
 import type { Headers } from "../../domain/auth-policy.js";
+
+/** How long a slow client may take for the last event, in milliseconds. */
+export const GOODBYE_MS = 5_000;
 
 /** The head of a request for a stream. */
 export interface StreamHead {
@@ -23,8 +27,11 @@ export interface StreamExchange {
   /** @param bytes the length of `text` in UTF-8. */
   write(text: string, bytes: number): void;
 
-  /** Bytes that were written and that the client has not taken yet. */
+  /** Bytes that were written and that the client has not taken yet, also those that wait for `flush`. */
   readonly bufferedBytes: number;
+
+  /** Sends what this turn of the event loop has gathered; it is called at the end of the turn anyway. */
+  flush(): void;
 
   /** Writes the last text and ends the stream; cuts it if the client does not take it in time. */
   end(text: string): void;
@@ -56,6 +63,8 @@ export class Stream {
 }
 
 export interface Opening {
+  /** While the connect is undecided. */
+  attempt: ConnectAttempt | undefined;
   readonly isHead: boolean;
   /** For the page's origin. */
   readonly fields: StreamFields;

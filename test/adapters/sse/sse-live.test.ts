@@ -102,6 +102,16 @@ describe.each(STREAM_SERVERS)("a stream on %s", (_name, serve) => {
     expect(cuts).toEqual([[["a", "b"], 200_000]]);
   });
 
+  it("is not cut because of what one turn has gathered for it", async () => {
+    const { connect, transport } = await start({ limits: { sendBufferBytesMax: 65_536 } });
+    const client = await connect("/?channel=a");
+    const small = JSON.stringify("x".repeat(5_000));
+    const large = JSON.stringify("x".repeat(60_000));
+    const sent = [...Array.from({ length: 10 }, () => small), large, small, large];
+    for (const data of sent) expect(transport.deliver(message("a", data))).toBe(1);
+    for (const data of sent) expect((await client.message()).data).toBe(JSON.parse(data));
+  });
+
   it("delivers one message that is larger than the whole buffer", async () => {
     const { connect, transport } = await start({ limits: { sendBufferBytesMax: 1024 } });
     const client = await connect("/?channel=a");
